@@ -1,0 +1,20 @@
+"""Colour for black-and-white archives: `from restore import Colorizer; Colorizer().colorize(image)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Colorizer", "__version__"]
+
+if TYPE_CHECKING:
+    from restore.api import Colorizer
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that `restore --help` does not wait for torch.
+    if name == "Colorizer":
+        from restore.api import Colorizer
+
+        return Colorizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

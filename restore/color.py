@@ -1,0 +1,153 @@
+"""Colour spaces: sRGB, CIE Lab (D65, 2°) and the luma Y′ with its Cb, Cr, on torch tensors of any device.
+
+Shapes are (…, 3, H, W) for RGB and Lab, (…, 2, H, W) for ab and CbCr, (…, 1, H, W) for L and luma. RGB and luma are
+encoded values in [0, 1]; L is in [0, 100], ab in about [−110, 110]; Cb and Cr are in [−0.5, 0.5].
+
+Sources: IEC 61966-2-1 (sRGB), CIE 15 (Lab), ITU-T T.871 (JFIF: Y′ = 0.299 R + 0.587 G + 0.114 B, full range).
+`skimage.color` is the oracle of the tests.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+# What networks see and give: L/50 − 1 and ab/110, both about [−1, 1].
+AB_SCALE = 110.0
+
+LUMA_R, LUMA_G, LUMA_B = 0.299, 0.587, 0.114
+CB_TO_B = 2 * (1 - LUMA_B)  # 1.772
+CR_TO_R = 2 * (1 - LUMA_R)  # 1.402
+CB_TO_G = -LUMA_B * CB_TO_B / LUMA_G
+CR_TO_G = -LUMA_R * CR_TO_R / LUMA_G
+
+# The matrix and white that skimage uses.
+_XYZ_FROM_RGB = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+_WHITE = (0.95047, 1.0, 1.08883)
+_EPSILON = 0.008856  # (6/29)³, rounded as the oracle rounds it
+_KAPPA = 7.787
+
+
+def scale_l(lightness: Tensor) -> Tensor:
+    """L in [0, 100] to the network's [−1, 1]."""
+    return lightness / 50.0 - 1.0
+
+
+def unscale_l(scaled: Tensor) -> Tensor:
+    """The network's [−1, 1] to L in [0, 100]."""
+    return (scaled + 1.0) * 50.0
+
+
+def linear_from_srgb(encoded: Tensor) -> Tensor:
+    """Encoded sRGB to linear light; values below zero go on along the linear foot of the curve."""
+    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp_min(0.0) + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(linear: Tensor) -> Tensor:
+    """Linear light to encoded sRGB, unclipped; values below zero go on along the linear foot of the curve."""
+    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def _mix(matrix: npt.NDArray[np.float64], channels: Tensor) -> Tensor:
+    """Multiply the three channels of (…, 3, H, W) by a 3×3 matrix."""
+    weights = torch.tensor(matrix, dtype=channels.dtype, device=channels.device)
+    return torch.einsum("ij,...jhw->...ihw", weights, channels)
+
+
+_RGB_TO_SCALED_XYZ = np.array(_XYZ_FROM_RGB) / np.array(_WHITE)[:, None]
+_SCALED_XYZ_TO_RGB = np.linalg.inv(_RGB_TO_SCALED_XYZ)
+
+
+def _lab_f(ratio: Tensor) -> Tensor:
+    return torch.where(ratio > _EPSILON, ratio.clamp_min(_EPSILON) ** (1 / 3), _KAPPA * ratio + 16.0 / 116.0)
+
+
+def _lab_f_inverse(value: Tensor) -> Tensor:
+    return torch.where(value > 0.2068966, value**3, (value - 16.0 / 116.0) / _KAPPA)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """sRGB in [0, 1] to Lab, (…, 3, H, W) both. Within 0.01 of skimage in float32 (tests/unit/test_color.py)."""
+    f = _lab_f(_mix(_RGB_TO_SCALED_XYZ, linear_from_srgb(rgb)))
+    fx, fy, fz = f.unbind(-3)
+    return torch.stack((116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)), dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Lab to encoded sRGB, (…, 3, H, W) both, *unclipped*: out-of-gamut colours leave [0, 1].
+
+    Fit them with `restore.merge`, which reduces chroma; clipping would change the luma.
+    """
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16.0) / 116.0
+    f = torch.stack((fy + a / 500.0, fy, fy - b / 200.0), dim=-3)
+    return srgb_from_linear(_mix(_SCALED_XYZ_TO_RGB, _lab_f_inverse(f)))
+
+
+def lightness_from_luma(luma: Tensor) -> Tensor:
+    """L of the neutral grey whose encoded value is `luma` in [0, 1]; any shape."""
+    return 116.0 * _lab_f(linear_from_srgb(luma)) - 16.0
+
+
+def luma_from_rgb(rgb: Tensor) -> Tensor:
+    """Y′ of encoded RGB: (…, 3, H, W) to (…, 1, H, W)."""
+    red, green, blue = rgb.unbind(-3)
+    return (LUMA_R * red + LUMA_G * green + LUMA_B * blue).unsqueeze(-3)
+
+
+def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
+    """Encoded RGB in [0, 1] to Y′ in [0, 1] and Cb, Cr in [−0.5, 0.5], (…, 3, H, W) both (full range)."""
+    luma = luma_from_rgb(rgb).squeeze(-3)
+    return torch.stack((luma, (rgb.select(-3, 2) - luma) / CB_TO_B, (rgb.select(-3, 0) - luma) / CR_TO_R), dim=-3)
+
+
+def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
+    """The inverse of `rgb_to_ycbcr`, unclipped."""
+    luma, cb, cr = ycbcr.unbind(-3)
+    return torch.stack((luma + CR_TO_R * cr, luma + CB_TO_G * cb + CR_TO_G * cr, luma + CB_TO_B * cb), dim=-3)
+
+
+def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2) -> Tensor:
+    """Cb, Cr of the colour that has this luma Y′ and these ab.
+
+    A colour's L is not that of its grey (Y′ weighs encoded values, L linear light; for saturated red they are ten units
+    apart), so L is solved for by fixed-point steps. With true ab the original colour comes back.
+
+    Args:
+        luma: (…, 1, H, W) in [0, 1].
+        ab: (…, 2, H, W) in Lab units.
+
+    Returns:
+        (…, 2, H, W), about [−0.5, 0.5]; may lie out of gamut.
+    """
+    target = lightness_from_luma(luma)
+    lightness = target
+    rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
+    for _ in range(iterations):
+        reached = lightness_from_luma(luma_from_rgb(rgb).clamp(0.0, 1.5))
+        lightness = (lightness + target - reached).clamp(0.0, 120.0)
+        rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
+    return rgb_to_ycbcr(rgb)[..., 1:, :, :]
+
+
+def lab_from_array(rgb: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """Lab of a full-size picture, in strips so that the intermediates stay small.
+
+    Args:
+        rgb: (H, W, 3), 8 or 16 bit.
+
+    Returns:
+        (H, W, 3) float32.
+    """
+    lab = np.empty(rgb.shape, np.float32)
+    full = np.float32(np.iinfo(rgb.dtype).max)
+    for top in range(0, rgb.shape[0], 256):
+        strip = torch.from_numpy(rgb[top : top + 256].astype(np.float32) / full).permute(2, 0, 1)
+        lab[top : top + 256] = rgb_to_lab(strip).permute(1, 2, 0).numpy()
+    return lab

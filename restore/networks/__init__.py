@@ -1,0 +1,61 @@
+"""Generators and heads, built from a config by one explicit table. To add one, see docs/adding-a-model.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from restore.networks.config import GeneratorConfig, HeadConfig, ModelConfig
+from restore.networks.efficientnet_unet import EfficientNetUNet
+from restore.networks.heads import ClassesHead, Head, RegressionHead, build_head
+from restore.networks.resnet_unet import ResNetUNet
+from restore.networks.unet import UNet
+
+__all__ = ["GENERATORS", "ClassesHead", "GeneratorConfig", "HeadConfig", "Model", "ModelConfig", "RegressionHead", "build_model"]
+
+GENERATORS: dict[str, Callable[..., nn.Module]] = {
+    "unet": UNet,
+    "resnet_unet": ResNetUNet,
+    "efficientnet_unet": EfficientNetUNet,
+}
+
+
+class Model(nn.Module):
+    """A generator and its head.
+
+    `forward` takes scaled L (N, 1, S, S) and returns ab (N, 2, h, w) in Lab units; `raw` returns what the loss needs.
+    """
+
+    def __init__(self, generator: nn.Module, head: Head, config: ModelConfig) -> None:
+        super().__init__()
+        self.generator = generator
+        self.head = head
+        self.config = config
+
+    def raw(self, scaled_l: Tensor) -> Tensor:
+        return self.generator(scaled_l)
+
+    def forward(self, scaled_l: Tensor) -> Tensor:
+        return self.head.decode(self.raw(scaled_l))
+
+
+def build_model(config: ModelConfig) -> Model:
+    """Build the model a config describes, with fresh weights.
+
+    Raises:
+        ValueError: unknown architecture or head, an argument the architecture does not take, or a working size that
+            it can't halve often enough.
+    """
+    name = config.generator.architecture
+    if name not in GENERATORS:
+        raise ValueError(f"unknown architecture {name!r}; known: {', '.join(GENERATORS)}")
+    head = build_head(config.head)
+    try:
+        generator = GENERATORS[name](out_channels=head.out_channels, tanh=head.tanh, **config.generator.arguments)
+    except TypeError as error:
+        raise ValueError(f"{name} does not take these arguments: {error}") from error
+    multiple = int(generator.input_multiple)  # type: ignore[arg-type]
+    if config.working_size % multiple or config.working_size < multiple:
+        raise ValueError(f"{name} needs a working size that is a multiple of {multiple}, not {config.working_size}")
+    return Model(generator, head, config)

@@ -1,0 +1,41 @@
+"""Parts that more than one generator uses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def icnr_(weight: Tensor, scale: int = 2) -> None:
+    """Fill a pixel-shuffle convolution's weight so that it starts as nearest-neighbour upsampling.
+
+    ICNR of Aitken et al. 2017 (arXiv:1707.02937): no checkerboard at the start.
+    """
+    out_channels, in_channels, height, width = weight.shape
+    kernel = torch.empty(out_channels // scale**2, in_channels, height, width)
+    nn.init.kaiming_normal_(kernel)
+    with torch.no_grad():
+        weight.copy_(kernel.repeat_interleave(scale**2, dim=0))
+
+
+class PixelShuffleUp(nn.Module):
+    """×2 upsampling: 1×1 convolution, ReLU, pixel shuffle. (N, C, H, W) to (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels * 4, 1)
+        icnr_(self.conv.weight)
+        self.act = nn.ReLU(inplace=True)
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shuffle(self.act(self.conv(x)))
+
+
+def conv_norm_act(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
+    """Convolution, BatchNorm, ReLU at the same size."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,46 @@
+"""What a checkpoint says of its network: enough to build it again, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """A generator's name in the table of `restore.networks` and its arguments.
+
+    The head decides the output's channels, so `out_channels` and `tanh` are not among the arguments.
+    """
+
+    architecture: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """How a generator's output becomes ab.
+
+    Args:
+        kind: `regression` (two channels, tanh) or `classes` (logits over quantised ab).
+        temperature: annealed mean, T in softmax(logits/T) (Zhang et al. 2016, 0.38 there). `classes` only.
+        rebalance: u in softmax((logits − u·log w)/T): 0 keeps the vivid, class-balanced distribution that the
+            network was trained towards, 1 gives back the natural one. `classes` only.
+    """
+
+    kind: str
+    temperature: float = 0.7
+    rebalance: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build a model and to feed it.
+
+    Args:
+        working_size: height and width of the network's input in pixels.
+    """
+
+    generator: GeneratorConfig
+    head: HeadConfig
+    working_size: int = 256

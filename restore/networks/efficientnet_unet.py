@@ -1,0 +1,149 @@
+"""A light U-Net on an EfficientNet-Lite encoder (Tan & Le 2019, arXiv:1905.11946; the Lite variants drop
+squeeze-excitation and use ReLU6). The encoder's weights install as a package; see `train.encoders`."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
+
+
+class _Stage(NamedTuple):
+    repeats: int
+    channels: int
+    expand: int
+    kernel: int
+    stride: int
+
+
+_STAGES = (
+    _Stage(1, 16, 1, 3, 1),
+    _Stage(2, 24, 6, 3, 2),
+    _Stage(2, 40, 6, 5, 2),
+    _Stage(3, 80, 6, 3, 2),
+    _Stage(3, 112, 6, 5, 1),
+    _Stage(4, 192, 6, 5, 2),
+    _Stage(1, 320, 6, 3, 1),
+)
+# Width and depth multipliers of Lite 0, 1, 2. The stem and the repeats of the first and last stage are not scaled.
+_VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
+_SKIP_AFTER = (0, 1, 2, 4, 6)  # stages whose outputs are the features at strides 2, 4, 8, 16 and 32
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Module:
+    return Conv2dNormActivation(
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        groups=groups,
+        norm_layer=lambda channels: nn.BatchNorm2d(channels, eps=1e-3),
+        activation_layer=nn.ReLU6 if act else None,
+    )
+
+
+class _MBConv(nn.Module):
+    """Inverted residual: 1×1 expand, depthwise, 1×1 project."""
+
+    def __init__(self, in_channels: int, out_channels: int, expand: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        width = in_channels * expand
+        layers = [] if expand == 1 else [_conv(in_channels, width, 1)]
+        layers += [_conv(width, width, kernel, stride, groups=width), _conv(width, out_channels, 1, act=False)]
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+class EfficientNetLite(nn.Module):
+    """Encoder: (N, 1, H, W) to five feature maps at strides 2, 4, 8, 16 and 32."""
+
+    def __init__(self, variant: int = 0) -> None:
+        super().__init__()
+        if variant not in _VARIANTS:
+            raise ValueError(f"variant must be one of {sorted(_VARIANTS)}, not {variant}")
+        wide, deep = _VARIANTS[variant]
+        self.stem = _conv(1, 32, 3, 2)
+        self.stages = nn.ModuleList()
+        channels = 32
+        self.channels: list[int] = []
+        for i, stage in enumerate(_STAGES):
+            out = max(8, int(stage.channels * wide + 4) // 8 * 8)
+            repeats = stage.repeats if i in (0, len(_STAGES) - 1) else math.ceil(stage.repeats * deep)
+            blocks = [
+                _MBConv(channels if j == 0 else out, out, stage.expand, stage.kernel, stage.stride if j == 0 else 1)
+                for j in range(repeats)
+            ]
+            self.stages.append(nn.Sequential(*blocks))
+            channels = out
+            if i in _SKIP_AFTER:
+                self.channels.append(out)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = []
+        x = self.stem(x)
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in _SKIP_AFTER:
+                features.append(x)
+        return features
+
+
+class _UpBlock(nn.Module):
+    """1×1 convolution, nearest ×2, the skip added through a 1×1 convolution, one 3×3 convolution."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(in_channels, out_channels, 1)
+        self.skip = nn.Conv2d(skip_channels, out_channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.act = nn.ReLU(inplace=True)
+        self.conv = nn.Sequential(
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(self.reduce(x), scale_factor=2.0, mode="nearest") + self.skip(skip)
+        return self.conv(self.act(self.norm(x)))
+
+
+class EfficientNetUNet(nn.Module):
+    """EfficientNet-Lite encoder, the global mean added at the bottleneck, three up-blocks to a quarter of the size.
+
+    Input (N, 1, H, W) with H and W multiples of 32; output (N, out_channels, H/4, W/4).
+
+    Args:
+        variant: 0, 1 or 2, for Lite 0 to 2.
+        widths: channels of the three up-blocks.
+        tanh: end in tanh, as regression of scaled ab does.
+    """
+
+    input_multiple = 32
+    output_stride = 4
+
+    def __init__(
+        self, out_channels: int = 2, variant: int = 0, widths: tuple[int, int, int] = (192, 128, 96), tanh: bool = True
+    ) -> None:
+        super().__init__()
+        self.encoder = EfficientNetLite(variant)
+        _, quarter, eighth, sixteenth, deepest = self.encoder.channels
+        self.scene = nn.Linear(deepest, deepest)
+        skips = (sixteenth, eighth, quarter)
+        ins = (deepest, *widths[:2])
+        self.ups = nn.ModuleList([_UpBlock(i, s, o) for i, s, o in zip(ins, skips, widths, strict=True)])
+        last: list[nn.Module] = [nn.Conv2d(widths[-1], out_channels, 1)]
+        self.last = nn.Sequential(*last, *([nn.Tanh()] if tanh else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, quarter, eighth, sixteenth, x = self.encoder(x)
+        x = x + self.scene(x.mean((2, 3)))[:, :, None, None]
+        for up, skip in zip(self.ups, (sixteenth, eighth, quarter), strict=True):
+            x = up(x, skip)
+        return self.last(x)
