@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import Conv2dNormActivation
@@ -127,11 +128,13 @@ class EfficientNetUNet(nn.Module):
 
     input_multiple = 32
     output_stride = 4
+    exact_encoder = False
 
     def __init__(
         self, out_channels: int = 2, variant: int = 0, widths: tuple[int, int, int] = (192, 128, 96), tanh: bool = True
     ) -> None:
         super().__init__()
+        self.variant = variant
         self.encoder = EfficientNetLite(variant)
         _, quarter, eighth, sixteenth, deepest = self.encoder.channels
         self.scene = nn.Linear(deepest, deepest)
@@ -142,7 +145,9 @@ class EfficientNetUNet(nn.Module):
         self.last = nn.Sequential(*last, *([nn.Tanh()] if tanh else []))
 
     def forward(self, x: Tensor) -> Tensor:
-        _, quarter, eighth, sixteenth, x = self.encoder(x)
+        # Depthwise convolutions run backwards slowly in bf16 on CPUs: training may keep just the encoder in float32.
+        with torch.autocast(x.device.type, enabled=torch.is_autocast_enabled(x.device.type) and not self.exact_encoder):
+            _, quarter, eighth, sixteenth, x = self.encoder(x)
         x = x + self.scene(x.mean((2, 3)))[:, :, None, None]
         for up, skip in zip(self.ups, (sixteenth, eighth, quarter), strict=True):
             x = up(x, skip)

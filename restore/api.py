@@ -1,0 +1,85 @@
+"""The library's face: `Colorizer().colorize(image)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from restore.colorizers import load_engine
+from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.options import EngineOptions
+
+Picture = Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+GREY_WEIGHTS = (0.299, 0.587, 0.114)
+
+
+class Colorizer:
+    """Colours pictures. The grey of each result is the grey of its input, value for value.
+
+    Args:
+        model: `default`, a checkpoint file, or the folder of a training run.
+        device: auto, cpu, cuda, cuda:N or mps.
+        batch: pictures at a time in `colorize_many`; None chooses.
+        size: the network's working size in pixels; None is the model's own.
+        saturation: factor on the guessed chroma, 0 (grey) and up.
+
+    Raises:
+        restore.errors.RestoreError: no such model or device, or a size the model can't take.
+    """
+
+    def __init__(
+        self,
+        model: str = "default",
+        *,
+        device: str = "auto",
+        batch: int | None = None,
+        size: int | None = None,
+        saturation: float = 1.0,
+    ) -> None:
+        self._engine = load_engine(EngineOptions(model=model, device=device, batch=batch, size=size))
+        self.saturation = saturation
+
+    @overload
+    def colorize(self, image: Image.Image) -> Image.Image: ...
+    @overload
+    def colorize(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]: ...
+    @overload
+    def colorize(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]: ...
+    def colorize(self, image: Picture) -> Picture:
+        """Colour one picture.
+
+        Args:
+            image: a PIL image (its grey is what `convert("L")` gives), or an array of 8 or 16 bit, (H, W) grey or
+                (H, W, 3) RGB, of which the grey is taken.
+
+        Returns:
+            RGB: a PIL image for a PIL image, else an (H, W, 3) array of the input's depth.
+        """
+        return next(self.colorize_many([image]))
+
+    def colorize_many(self, images: Iterable[Picture]) -> Iterator[Picture]:
+        """Colour any number of pictures of any sizes, in order, a batch at a time."""
+        pending = iter(images)
+        while group := list(islice(pending, self._engine.batch)):
+            lumas = [_luma(image) for image in group]
+            small = [shrink_luma(luma, self._engine.size) for luma in lumas]
+            for image, luma, view, ab in zip(group, lumas, small, self._engine.predict(small), strict=True):
+                coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
+                yield Image.fromarray(coloured) if isinstance(image, Image.Image) else coloured
+
+
+def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("L"))
+    if image.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"pictures are arrays of uint8 or uint16, not {image.dtype}")
+    if image.ndim == 2:
+        return image
+    if image.ndim == 3 and image.shape[2] == 3:
+        return np.rint(image @ np.array(GREY_WEIGHTS)).astype(image.dtype)
+    raise ValueError(f"pictures have shape (H, W) or (H, W, 3), not {image.shape}")

@@ -1,0 +1,21 @@
+"""Models that guess ab, and the engine that runs them."""
+
+from __future__ import annotations
+
+from restore.checkpoint import find_checkpoint
+from restore.colorizers.base import ColorModel
+from restore.colorizers.engine import Engine
+from restore.colorizers.network import NetworkColorModel
+from restore.options import EngineOptions
+
+__all__ = ["ColorModel", "Engine", "NetworkColorModel", "load_engine"]
+
+
+def load_engine(options: EngineOptions) -> Engine:
+    """The engine for a model given by name, file or run folder.
+
+    Raises:
+        ModelError: no such model, or a damaged one.
+        DeviceError: the device is not there.
+    """
+    return Engine(NetworkColorModel.from_file(find_checkpoint(options.model)), options)

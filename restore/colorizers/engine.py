@@ -1,0 +1,146 @@
+"""The engine: batches of small pictures through a model, on the right device, in the faster dtype, within memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from restore.colorizers.base import ColorModel
+from restore.errors import DeviceError, UsageError
+from restore.options import EngineOptions
+
+FloatArray = npt.NDArray[np.float32]
+
+# A CPU gains nothing from larger batches; a GPU does until it is full.
+_CPU_BATCH, _GPU_BATCH = 4, 32
+_OUT_OF_MEMORY = "out of memory"
+
+
+class Engine:
+    """Guesses ab for small pictures of luma.
+
+    Args:
+        model: what to ask.
+        options: device, batch and working size; "auto" and None choose.
+
+    Raises:
+        DeviceError: the device asked for is not there.
+        UsageError: a working size that the model can't take.
+    """
+
+    def __init__(self, model: ColorModel, options: EngineOptions) -> None:
+        self._model = model
+        self.size = options.size or model.working_size
+        if self.size % model.size_multiple:
+            raise UsageError(
+                f"--size {self.size} does not suit model {model.name}",
+                f"Give a multiple of {model.size_multiple}, such as {model.working_size}",
+            )
+        self._device = find_device(options.device)
+        self.batch = options.batch or (_CPU_BATCH if self._device.type == "cpu" else _GPU_BATCH)
+        self._dtype = self._choose_dtype()
+        model.prepare(self._device, self._dtype)
+
+    @property
+    def model_name(self) -> str:
+        return self._model.name
+
+    @property
+    def model_sha256(self) -> str:
+        return self._model.sha256
+
+    @property
+    def device(self) -> str:
+        return str(self._device)
+
+    @property
+    def dtype(self) -> str:
+        return str(self._dtype).removeprefix("torch.")
+
+    def _choose_dtype(self) -> torch.dtype:
+        """The faster of float32 and a 16-bit type. On a CPU it depends on the chip (AMX, AVX-512 BF16 or neither:
+        bf16 ran from 4 times slower to 20 times faster), so both are timed once."""
+        if self._device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        if self._device.type != "cpu":
+            return torch.float32
+        luma = torch.rand(1, 1, self.size, self.size)
+        return min((torch.float32, torch.bfloat16), key=lambda dtype: self._seconds(luma, dtype))
+
+    def _seconds(self, luma: torch.Tensor, dtype: torch.dtype) -> float:
+        self._model.prepare(self._device, dtype)
+        times = []
+        with torch.inference_mode():
+            for _ in range(3):  # the first is the warm-up; the best of the others counts
+                start = time.perf_counter()
+                self._model.predict(luma)
+                times.append(time.perf_counter() - start)
+        return min(times[1:])
+
+    def predict(self, lumas: Sequence[FloatArray]) -> list[FloatArray]:
+        """ab of each picture, in order. Any number of pictures; `batch` of them at a time.
+
+        Args:
+            lumas: (S, S) float32 in [0, 1] each, as `restore.merge.shrink_luma` gives them; S is `size`.
+
+        Returns:
+            (2, h, w) float32 in Lab units each.
+
+        Raises:
+            DeviceError: too little memory even for one picture.
+        """
+        results: list[FloatArray] = []
+        while len(results) < len(lumas):
+            group = lumas[len(results) : len(results) + self.batch]
+            try:
+                results += self._predict_batch(group)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if len(group) == 1:
+                    raise DeviceError(
+                        f"{self.device} has too little memory for one picture at working size {self.size}",
+                        "Give a smaller --size, or --device cpu",
+                    ) from error
+                # Half of what just failed, for the rest of the run.
+                self.batch = len(group) // 2
+                if self._device.type == "cuda":
+                    torch.cuda.empty_cache()
+        return results
+
+    def _predict_batch(self, lumas: Sequence[FloatArray]) -> list[FloatArray]:
+        with torch.inference_mode():
+            stacked = torch.from_numpy(np.stack(lumas)).unsqueeze(1).to(self._device)
+            return list(self._model.predict(stacked).cpu().numpy())
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # A CPU's allocator raises a plain RuntimeError ("can't allocate memory").
+    text = str(error).lower()
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or _OUT_OF_MEMORY in text or "can't allocate memory" in text
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name: auto (a GPU where there is one), cpu, cuda, cuda:N or mps.
+
+    Raises:
+        DeviceError: not there.
+    """
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "mps" if has_mps else "cpu")
+    if name.startswith("cuda") and not has_cuda:
+        raise DeviceError(f"no CUDA device is available for --device {name}", "Use --device cpu")
+    if name == "mps" and not has_mps:
+        raise DeviceError("no Apple GPU is available for --device mps", "Use --device cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {name!r} can't be used", "Use auto, cpu, cuda, cuda:N or mps") from error
+    return device

@@ -1,0 +1,99 @@
+"""Every option once, with its default and its validation. Imports nothing heavy: `restore --help` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from restore.errors import UsageError
+
+Format = Literal["keep", "jpg", "png", "tif", "webp"]
+AlreadyColor = Literal["keep", "skip", "recolor"]
+
+MAX_SATURATION = 4.0
+SIZE_STEP = 32
+MIN_SIZE = 64
+MAX_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Which model runs, and where.
+
+    Args:
+        model: a shipped model's name, a checkpoint file, or the folder of a training run.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        batch: pictures per step; None lets the engine choose.
+        size: side of the square that the network sees, in pixels; None takes the one it was trained at.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    batch: int | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        kind, _, number = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda", "mps") or (":" in self.device and not (kind == "cuda" and number.isdigit())):
+            raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
+        if self.batch is not None and self.batch < 1:
+            raise UsageError(f"--batch {self.batch} is too small", "Give 1 or more")
+        if self.size is not None and (self.size % SIZE_STEP or not MIN_SIZE <= self.size <= MAX_SIZE):
+            raise UsageError(
+                f"--size {self.size} does not suit the network",
+                f"Give a multiple of {SIZE_STEP} from {MIN_SIZE} to {MAX_SIZE}",
+            )
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What `restore photos` does with which files.
+
+    Args:
+        inputs: files and folders.
+        output: the folder for the results; None puts them beside the input (`<folder>-restored`).
+        saturation: factor on the predicted chroma; 0 gives grey.
+        format: `keep` or the container to write.
+        quality: of JPEG and lossy WebP, 1 to 100.
+        recursive: go into sub-folders.
+        include: globs on the relative path or the name; when given, only these files.
+        exclude: globs on the relative path or the name that are left out.
+        overwrite: write outputs again that are there already.
+        dry_run: say what would be done, and do nothing.
+        report: where the JSON report goes.
+        already_color: what happens to a photo that has colour: copied (`keep`), left out (`skip`), or `recolor`.
+        jobs: reader threads, and as many writer threads; None takes the number of processors.
+    """
+
+    inputs: Sequence[Path]
+    output: Path | None = None
+    saturation: float = 1.0
+    format: Format = "keep"
+    quality: int = 95
+    recursive: bool = True
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    overwrite: bool = False
+    dry_run: bool = False
+    report: Path | None = None
+    already_color: AlreadyColor = "keep"
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError("no input was given", "Name a folder or photos")
+        if not 0.0 <= self.saturation <= MAX_SATURATION:
+            raise UsageError(f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal")
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality {self.quality} is out of range", "Give 1 to 100")
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs {self.jobs} is too small", "Give 1 or more")
+        _check_choice("--format", self.format, get_args(Format))
+        _check_choice("--already-color", self.already_color, get_args(AlreadyColor))
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{option} {value} is unknown", f"Give one of {', '.join(choices)}")

@@ -1,0 +1,123 @@
+"""The report of a run: one JSON file with a record for every file met, written as the run goes, so memory stays flat."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from restore import __version__
+from restore.errors import OutputError
+from restore.files import open_atomically, remove_stale_parts
+
+Status = Literal["done", "kept", "skipped", "failed"]
+STATUSES: tuple[Status, ...] = ("done", "kept", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one file.
+
+    Args:
+        reason: why it was kept, skipped or failed; "" where it was done.
+        tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
+        notes: what the user should know about a file that was done all the same.
+        model: the model that coloured it.
+    """
+
+    path: Path
+    status: Status
+    output: Path | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    width: int | None = None
+    height: int | None = None
+    tone: str = ""
+    notes: tuple[str, ...] = ()
+    model: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as it stands in the report."""
+        return {
+            "path": str(self.path),
+            "output": str(self.output) if self.output else None,
+            "status": self.status,
+            "error": self.reason if self.status == "failed" else None,
+            "reason": (self.reason or None) if self.status != "failed" else None,
+            "seconds": round(self.seconds, 3),
+            "width": self.width,
+            "height": self.height,
+            "tone": self.tone or None,
+            "notes": list(self.notes),
+            "model": self.model,
+        }
+
+
+@dataclass
+class Summary:
+    """Counts of a run so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    already_done: int = 0
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        return self.counts["failed"]
+
+    @property
+    def found(self) -> int:
+        """Files that are pictures, or claim to be: all but those that were passed over as none."""
+        return self.counts["done"] + self.counts["kept"] + self.failed + self.already_done
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary as it stands in the report."""
+        return {status: self.counts[status] for status in STATUSES} | {"seconds": round(self.seconds, 3)}
+
+
+class ReportWriter:
+    """Appends records to a stream that becomes the report."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._separator = "\n"
+        self._write(f'{{"version": {json.dumps(__version__)}, "files": [')
+
+    def _write(self, text: str) -> None:
+        # JSON escapes everything beyond ASCII, also the halves of names that are no valid text.
+        self._stream.write(text.encode("ascii"))
+
+    def add(self, record: Record) -> None:
+        """Append one file's record."""
+        self._write(self._separator + json.dumps(record.as_json()))
+        self._separator = ",\n"
+
+    def close(self, rest: dict[str, Any]) -> None:
+        """End the list and add the rest of the report's keys."""
+        self._write("\n]")
+        for key, value in rest.items():
+            self._write(f",\n{json.dumps(key)}: {json.dumps(value)}")
+        self._write("}\n")
+
+
+@contextlib.contextmanager
+def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
+    """The report that will appear at `path` when the block ends; None when no report was asked for.
+
+    Raises:
+        OutputError: it can't be written there. Said before any work begins, as the stream is opened at once.
+    """
+    if path is None:
+        yield None
+        return
+    if path.is_dir():
+        raise OutputError(f"--report {path} is a folder", "Give the name of a .json file")
+    remove_stale_parts(path.parent)
+    with open_atomically(path) as stream:
+        yield ReportWriter(stream)
+
+

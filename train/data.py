@@ -1,0 +1,149 @@
+"""From encoded pictures to batches of crops: decoding, cropping and flipping in worker processes.
+
+Sample n of a run is always the same crop of the same picture, whatever came before it: its randomness comes from
+(seed, n). That is what makes a resumed run equal an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from restore.errors import InputError
+from restore.sources import PhotoSource
+
+_MAX_ASPECT = math.log(4 / 3)  # the engine squeezes photos into a square, so training sees them squeezed too
+_TRIES = 20  # broken pictures in a row before the data is called unusable
+
+
+class Batch(NamedTuple):
+    """Crops (N, 3, S, S) uint8 RGB, and the names of pictures that could not be read on the way."""
+
+    rgb: Tensor
+    broken: list[str]
+
+
+def decode(data: bytes, least: int) -> npt.NDArray[np.uint8]:
+    """Encoded picture to (H, W, 3) uint8 RGB, upright; a large JPEG is decoded at a fraction of its size, with the
+    short side still at least `least`.
+
+    Raises:
+        ValueError: no picture, or a broken one.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            short = min(header.size)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+    flags = cv2.IMREAD_COLOR_RGB
+    for reduction, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2)):
+        if short >= least * reduction:
+            flags = reduced
+            break
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ValueError(str(error)) from error
+    if picture is None:
+        raise ValueError("not readable as a picture")
+    if flags != cv2.IMREAD_COLOR_RGB:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return np.asarray(picture, np.uint8)
+
+
+def random_crop(picture: npt.NDArray[np.uint8], size: int, least: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A random crop, `least` to 1 of the short side with an aspect ratio up to 4:3, resized to a square, often flipped."""
+    height, width = picture.shape[:2]
+    side = min(height, width) * rng.uniform(least, 1.0)
+    stretch = math.exp(rng.uniform(-_MAX_ASPECT, _MAX_ASPECT) / 2)
+    crop_w, crop_h = min(width, max(1, round(side * stretch))), min(height, max(1, round(side / stretch)))
+    left, top = int(rng.integers(width - crop_w + 1)), int(rng.integers(height - crop_h + 1))
+    crop = picture[top : top + crop_h, left : left + crop_w]
+    smaller = crop_w > size or crop_h > size
+    crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC))
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+
+
+class CropDataset(Dataset[Batch]):
+    """Sample number → one crop. An endless sequence of epochs, each a permutation of the source of its own."""
+
+    def __init__(self, source: PhotoSource, size: int, crop: float, seed: int) -> None:
+        self.source = source
+        self.size = size
+        self.crop = crop
+        self.seed = seed
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_order"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.source))
+
+    def __getitem__(self, number: int) -> Batch:
+        rng = np.random.default_rng((self.seed, 2, number))
+        epoch, place = divmod(number, len(self.source))
+        index = int(self._order(epoch)[place])
+        broken: list[str] = []
+        for _ in range(_TRIES):
+            try:
+                picture = decode(self.source.read(index), round(self.size / self.crop) if self.crop else self.size)
+                crop = random_crop(picture, self.size, self.crop, rng)
+                return Batch(torch.from_numpy(crop).permute(2, 0, 1), broken)
+            except (ValueError, OSError, InputError):
+                broken.append(self.source.name(index))
+                index = int(rng.integers(len(self.source)))
+        raise InputError(f"{_TRIES} pictures in a row can't be read, such as {broken[0]}", "Look at the data")
+
+
+def _collate(samples: list[Batch]) -> Batch:
+    return Batch(torch.stack([sample.rgb for sample in samples]), [name for sample in samples for name in sample.broken])
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+class _StepBatches:
+    """The sample numbers of each step from `first_step` on, without end."""
+
+    def __init__(self, first_step: int, batch: int) -> None:
+        self.first_step = first_step
+        self.batch = batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        step = self.first_step
+        while True:
+            yield list(range(step * self.batch, (step + 1) * self.batch))
+            step += 1
+
+
+def batches(dataset: CropDataset, batch: int, first_step: int, workers: int, pin: bool) -> Iterator[Batch]:
+    """Batches in order of their steps, decoded ahead by `workers` processes (0: in this one), without end."""
+    return iter(
+        DataLoader(
+            dataset,
+            batch_sampler=_StepBatches(first_step, batch),
+            num_workers=workers,
+            collate_fn=_collate,
+            worker_init_fn=_one_thread,
+            prefetch_factor=4 if workers else None,
+            pin_memory=pin,
+        )
+    )

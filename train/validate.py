@@ -1,0 +1,62 @@
+"""Measuring a model while it trains, with the metrics and the full-size path of `restore eval photos`."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from restore.colorizers import Engine, NetworkColorModel
+from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.metrics import PhotoMeter
+from restore.networks import Model
+from restore.options import EngineOptions
+from restore.sheet import contact_sheet
+from restore.sources import PhotoSource
+from train.config import TrainConfig
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was measured: `record` for the metrics file, `text` for people, `rank` to choose the best (higher)."""
+
+    record: dict[str, float]
+    text: str
+    rank: float
+
+
+class Validation:
+    """Held-out pictures, decoded anew each time (memory stays flat)."""
+
+    def __init__(self, held_out: PhotoSource, config: TrainConfig, device: torch.device) -> None:
+        self._held_out = held_out
+        self._config = config
+        self._options = EngineOptions(device=str(device), size=config.working_size)
+
+    def measure(self, model: Model, sheet: Path) -> Scores:
+        """Colour the held-out pictures, measure, and write a sample sheet (grey, ours, original)."""
+        engine = Engine(NetworkColorModel(model, "run"), self._options)
+        meter = PhotoMeter()
+        rows: list[list[npt.NDArray[np.uint8]]] = []
+        for index in range(len(self._held_out)):
+            try:
+                with Image.open(io.BytesIO(self._held_out.read(index))) as picture:
+                    original = np.asarray(picture.convert("RGB"))
+            except (OSError, ValueError):
+                continue
+            luma = np.asarray(Image.fromarray(original).convert("L"))
+            small = shrink_luma(luma, engine.size)
+            coloured = merge_rgb(luma, small_chroma(small, engine.predict([small])[0]))
+            meter.add(original, np.asarray(coloured, np.uint8))
+            if len(rows) < _SHOWN:
+                rows.append([np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original])
+        contact_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
+        scores = meter.scores()
+        return scores
