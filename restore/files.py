@@ -89,7 +89,9 @@ def is_disk_full(error: BaseException | None) -> bool:
 def output_error(path: Path, error: OSError) -> OutputError:
     """The error to raise when writing `path` failed."""
     if is_disk_full(error):
-        return OutputError(f"{path} could not be written: the disk is full", "Free some space and run the same command again")
+        return OutputError(
+            f"{path} could not be written: the disk is full", "Free some space and run the same command again"
+        )
     reason = error.strerror or str(error)
     return OutputError(f"{path} could not be written: {reason}", "Choose another place with --output")
 

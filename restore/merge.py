@@ -124,9 +124,9 @@ def _gamut_scale(cb: FloatArray, cr: FloatArray, darkest: FloatArray, brightest:
     red, blue = cr * np.float32(CR_TO_R), cb * np.float32(CB_TO_B)
     green = cb * np.float32(CB_TO_G) + cr * np.float32(CR_TO_G)
     tiny = np.float32(1e-9)
-    above = cv2.max(cv2.max(red, green), blue) + tiny
-    below = tiny - cv2.min(cv2.min(red, green), blue)
-    return np.asarray(cv2.min(cv2.min((1 - brightest) / above, darkest / below), 1.0), np.float32)
+    above = np.maximum(np.maximum(red, green), blue) + tiny
+    below = tiny - np.minimum(np.minimum(red, green), blue)
+    return np.minimum(np.minimum((1 - brightest) / above, darkest / below), np.float32(1))
 
 
 def _strips(height: int, width: int, multiple: int = 1) -> list[tuple[int, int]]:
@@ -185,9 +185,8 @@ def merge_ycbcr(luma: npt.NDArray[np.uint8], chroma: SmallChroma) -> npt.NDArray
         # An odd last row or column is a block of its own edge repeated, as encoders pad it.
         padded = np.pad(rows, ((0, rows.shape[0] % 2), (0, width % 2)), mode="edge")
         corners = [padded[i::2, j::2] for i in (0, 1) for j in (0, 1)]
-        darkest = np.asarray(cv2.min(cv2.min(corners[0], corners[1]), cv2.min(corners[2], corners[3])))
-        brightest = np.asarray(cv2.max(cv2.max(corners[0], corners[1]), cv2.max(corners[2], corners[3])))
-        dark, bright = darkest.astype(np.float32) / 255, brightest.astype(np.float32) / 255
+        dark = np.minimum.reduce(corners).astype(np.float32) / 255
+        bright = np.maximum.reduce(corners).astype(np.float32) / 255
         middle = (dark + bright) * np.float32(0.5)
         cb, cr = cb_gain * middle + cb_offset, cr_gain * middle + cr_offset
         scale = _gamut_scale(cb, cr, dark, bright) * np.float32(255)

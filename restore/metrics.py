@@ -1,7 +1,7 @@
 """Measures of colour: PSNR, colourfulness, ab RMSE, AuC, CDC. Pictures are 8-bit sRGB, (H, W, 3) uint8.
 
 Protocol: PSNR and colourfulness at full size, averaged over pictures; ab measures with the short side reduced to 256 px
-by area averaging (never enlarged), pooled over all pixels. Every accumulator takes any number of pictures in flat memory.
+by area averaging (never enlarged), pooled over all pixels. Accumulators take any number of pictures in flat memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Ab = npt.NDArray[np.float32]
 
 PROTOCOL = (
     "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; "
-    "ab RMSE and AuC with the short side reduced to 256 px by area averaging (never enlarged), pooled over pixels"
+    "ab RMSE (over both channels) and AuC with the short side reduced to 256 px by area averaging (never enlarged), pooled over pixels"
 )
 AB_SHORT_SIDE = 256
 
@@ -106,8 +106,9 @@ class AbErrors:
         self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
 
     def rmse(self) -> float:
-        """Root of the mean squared Euclidean ab distance over all pixels, in Lab units."""
-        return math.sqrt(self._squares / max(1, int(self._counts.sum())))
+        """Root of the squared error's mean over all pixels and both channels, in Lab units."""
+        values = 2 * int(self._counts.sum())
+        return math.sqrt(self._squares / values) if values else math.nan
 
     def auc(self) -> float:
         """Area under the share of pixels whose error is at most t, for t = 0 … 150, in % (Zhang et al. 2016)."""

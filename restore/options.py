@@ -36,7 +36,9 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         kind, _, number = self.device.partition(":")
-        if kind not in ("auto", "cpu", "cuda", "mps") or (":" in self.device and not (kind == "cuda" and number.isdigit())):
+        if kind not in ("auto", "cpu", "cuda", "mps") or (
+            ":" in self.device and not (kind == "cuda" and number.isdigit())
+        ):
             raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch {self.batch} is too small", "Give 1 or more")
@@ -85,7 +87,9 @@ class PhotoOptions:
         if not self.inputs:
             raise UsageError("no input was given", "Name a folder or photos")
         if not 0.0 <= self.saturation <= MAX_SATURATION:
-            raise UsageError(f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal")
+            raise UsageError(
+                f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal"
+            )
         if not 1 <= self.quality <= 100:
             raise UsageError(f"--quality {self.quality} is out of range", "Give 1 to 100")
         if self.jobs is not None and self.jobs < 1:

@@ -1,4 +1,4 @@
-"""The report of a run: one JSON file with a record for every file met, written as the run goes, so memory stays flat."""
+"""The report of a run: one JSON file with a record for every file met, written as it goes, so memory stays flat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 
 from restore import __version__
 from restore.errors import OutputError
-from restore.files import open_atomically, remove_stale_parts
+from restore.files import open_atomically, output_error, remove_stale_parts
 
 Status = Literal["done", "kept", "skipped", "failed"]
 STATUSES: tuple[Status, ...] = ("done", "kept", "skipped", "failed")
@@ -80,33 +80,42 @@ class Summary:
 
 
 class ReportWriter:
-    """Appends records to a stream that becomes the report."""
+    """Appends records to a stream that becomes the report.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Args:
+        rest: the keys that follow the list of files; filled in by whoever runs, as it gets to know them.
+    """
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
         self._stream = stream
         self._separator = "\n"
+        self.rest: dict[str, Any] = {}
         self._write(f'{{"version": {json.dumps(__version__)}, "files": [')
 
     def _write(self, text: str) -> None:
-        # JSON escapes everything beyond ASCII, also the halves of names that are no valid text.
-        self._stream.write(text.encode("ascii"))
+        try:
+            # JSON escapes everything beyond ASCII, also the bytes of names that are no valid text.
+            self._stream.write(text.encode("ascii"))
+        except OSError as error:
+            raise output_error(self._path, error) from error
 
     def add(self, record: Record) -> None:
         """Append one file's record."""
         self._write(self._separator + json.dumps(record.as_json()))
         self._separator = ",\n"
 
-    def close(self, rest: dict[str, Any]) -> None:
-        """End the list and add the rest of the report's keys."""
+    def close(self) -> None:
+        """End the list and write the rest."""
         self._write("\n]")
-        for key, value in rest.items():
+        for key, value in self.rest.items():
             self._write(f",\n{json.dumps(key)}: {json.dumps(value)}")
         self._write("}\n")
 
 
 @contextlib.contextmanager
 def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
-    """The report that will appear at `path` when the block ends; None when no report was asked for.
+    """The report that appears at `path` when the block ends, also when it ends by an error; None without a path.
 
     Raises:
         OutputError: it can't be written there. Said before any work begins, as the stream is opened at once.
@@ -117,7 +126,13 @@ def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
     if path.is_dir():
         raise OutputError(f"--report {path} is a folder", "Give the name of a .json file")
     remove_stale_parts(path.parent)
+    failure: BaseException | None = None
     with open_atomically(path) as stream:
-        yield ReportWriter(stream)
-
-
+        report = ReportWriter(path, stream)
+        try:
+            yield report
+        except BaseException as error:  # noqa: BLE001  raised again below, when the report is whole
+            failure = error
+        report.close()
+    if failure is not None:
+        raise failure

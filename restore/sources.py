@@ -223,7 +223,8 @@ def _shard_entries(shards: Sequence[Path]) -> Iterator[_Entry]:
 def _members(shard: Path, number: int) -> Iterator[_Entry]:
     with tarfile.open(shard, "r:") as tar:
         while (member := tar.next()) is not None:
-            tar.members.clear()  # else tarfile keeps an object of a kilobyte for each
+            # Else tarfile keeps an object of a kilobyte for each.
+            tar.members.clear()  # type: ignore[attr-defined]
             if member.isreg() and not member.issparse() and _is_picture(member.name):
                 yield _Entry(member.name, number, member.offset_data, member.size)
         end = tar.offset

@@ -13,14 +13,15 @@ from PIL import Image
 
 from restore.colorizers import Engine, NetworkColorModel
 from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PhotoMeter
+from restore.metrics import PhotoMeter, PhotoScores
 from restore.networks import Model
 from restore.options import EngineOptions
-from restore.sheet import contact_sheet
+from restore.sheet import save_sheet
 from restore.sources import PhotoSource
 from train.config import TrainConfig
 
 _SHOWN = 12
+_PSNR_WEIGHT = 3.0  # rebalanced AuC alone favours garish colour, PSNR alone grey; a run moves both about this far apart
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,25 @@ class Validation:
             meter.add(original, np.asarray(coloured, np.uint8))
             if len(rows) < _SHOWN:
                 rows.append([np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original])
-        contact_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
-        scores = meter.scores()
-        return scores
+        save_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
+        return _scores(meter.scores())
+
+
+def _scores(scores: PhotoScores) -> Scores:
+    ours, grey = scores.model, scores.grey
+    record = {
+        "pictures": scores.count,
+        "psnr": ours.psnr,
+        "psnr_gain": ours.psnr - grey.psnr,
+        "colorfulness_percent": scores.colorfulness_percent,
+        "ab_rmse": ours.ab_rmse,
+        "auc": ours.auc,
+        "auc_rebalanced": ours.auc_rebalanced,
+        "auc_rebalanced_gain": ours.auc_rebalanced - grey.auc_rebalanced,
+    }
+    record = {name: round(value, 3) for name, value in record.items()}
+    text = (
+        f"PSNR {ours.psnr:.2f} dB ({ours.psnr - grey.psnr:+.2f} to grey), rebalanced AuC {ours.auc_rebalanced:.1f} "
+        f"({ours.auc_rebalanced - grey.auc_rebalanced:+.1f}), colourfulness {scores.colorfulness_percent:.0f} % of the originals'"
+    )
+    return Scores(record, text, record["auc_rebalanced_gain"] + _PSNR_WEIGHT * record["psnr_gain"])

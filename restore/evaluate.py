@@ -1,0 +1,273 @@
+"""`restore eval photos`: grey the pictures of a data set, colour them as `restore photos` does, and measure."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from restore import __version__
+from restore.colorizers import Engine, load_engine
+from restore.errors import InputError, OutputError, UsageError
+from restore.files import check_writable, write_atomically
+from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb
+from restore.options import MAX_SATURATION, EngineOptions
+from restore.sheet import contact_sheet, thumbnail
+from restore.sources import PhotoSource, open_source
+
+SHEET_LABELS = ("grey", "ours", "original")
+_SHEET_ROWS = 12
+_SHEET_CELL = 224
+_DECODERS = 2
+_AHEAD = 8  # pictures decoded before they are needed
+
+# What Pillow raises for damaged files, depending on the format.
+_DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    Image.DecompressionBombError,
+    InputError,
+)
+
+# A picture is grey when hardly any pixel (one in a thousand) has channels further apart than JPEG leaves them.
+_GREY_SPREAD = 8
+_GREY_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What is measured, and where the results go.
+
+    Args:
+        data: what `restore.sources.open_source` takes.
+        saturation: factor on the predicted chroma.
+        count: so many pictures, drawn by `seed`; None takes all.
+        report: a JSON file.
+        sheet: a PNG with samples: grey, ours, original.
+    """
+
+    data: Path
+    saturation: float = 1.0
+    count: int | None = None
+    seed: int = 0
+    report: Path | None = None
+    sheet: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.saturation <= MAX_SATURATION:
+            raise UsageError(f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}")
+        if self.count is not None and self.count < 1:
+            raise UsageError(f"--count {self.count} is too small", "Give 1 or more")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed} is negative", "Give 0 or more")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A picture that could not be read, and why."""
+
+    path: str
+    error: str
+
+
+@dataclass
+class Evaluation:
+    """The result of a run.
+
+    Args:
+        broken: pictures that could not be read.
+        grey: names of originals without colour; they say nothing about colouring, and are not in the scores.
+    """
+
+    scores: PhotoScores
+    broken: list[Broken]
+    grey: list[str]
+    engine: dict[str, Any]
+    options: EvalOptions
+    engine_options: EngineOptions
+
+    def as_json(self) -> dict[str, Any]:
+        """The report; figures that are not finite become null, which JSON can say."""
+        scores = self.scores
+        options = {**asdict(self.options), **asdict(self.engine_options)}
+        return {
+            "version": __version__,
+            "command": "eval photos",
+            "protocol": PROTOCOL,
+            "pictures": scores.count,
+            "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
+            "engine": {key: self.engine[key] for key in ("size", "device", "dtype")},
+            "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
+            "scores": {
+                "model": _finite(asdict(scores.model)),
+                "grey": _finite(asdict(scores.grey)),
+                "originals": {
+                    "colorfulness": scores.original_colorfulness,
+                    "colorfulness_abs": scores.original_colorfulness_abs,
+                },
+                "colorfulness_percent": _finite({"": scores.colorfulness_percent})[""],
+            },
+            "broken": [asdict(broken) for broken in self.broken],
+            "grey_originals": self.grey,
+        }
+
+
+def _finite(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+@dataclass
+class _Sample:
+    """One decoded picture: the original, the luma that is coloured, and the network's view of it."""
+
+    original: Rgb
+    luma: npt.NDArray[np.uint8]
+    view: npt.NDArray[np.float32]
+
+
+@dataclass
+class _Intake:
+    """Decodes ahead in threads, in order; keeps count of what can't be measured."""
+
+    source: PhotoSource
+    size: int
+    broken: list[Broken] = field(default_factory=list)
+    grey: list[str] = field(default_factory=list)
+
+    def samples(self) -> Iterator[_Sample]:
+        pending: deque[Future[_Sample | Broken | None]] = deque()
+        pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
+        try:
+            for index in range(len(self.source) + _AHEAD):
+                if index < len(self.source):
+                    pending.append(pool.submit(self._decode, index))
+                if index >= _AHEAD:
+                    sample = pending.popleft().result()
+                    if isinstance(sample, _Sample):
+                        yield sample
+                    elif sample is None:
+                        self.grey.append(self.source.name(index - _AHEAD))
+                    else:
+                        self.broken.append(sample)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _decode(self, index: int) -> _Sample | Broken | None:
+        try:
+            with Image.open(io.BytesIO(self.source.read(index))) as picture:
+                original = None if _is_grey_mode(picture) else ImageOps.exif_transpose(picture).convert("RGB")
+                picture.load()
+        except _DECODE_ERRORS as error:
+            reason = error.message if isinstance(error, InputError) else str(error) or type(error).__name__
+            return Broken(self.source.name(index), reason.replace("<_io.BytesIO object", "<data"))
+        if original is None:
+            return None
+        rgb = np.asarray(original)
+        if is_grey(rgb):
+            return None
+        luma = np.asarray(original.convert("L"))
+        return _Sample(rgb, luma, shrink_luma(luma, self.size))
+
+
+def _is_grey_mode(picture: Image.Image) -> bool:
+    return picture.mode in ("1", "L", "LA", "La", "I", "F") or picture.mode.startswith("I;16")
+
+
+def is_grey(rgb: Rgb) -> bool:
+    """Whether a picture, (H, W, 3), has no colour worth measuring, but for the noise of its encoding."""
+    spread = rgb.max(axis=2) - rgb.min(axis=2)
+    return bool(np.count_nonzero(spread > _GREY_SPREAD) <= _GREY_SHARE * spread.size)
+
+
+def evaluate_photos(
+    options: EvalOptions, engine_options: EngineOptions, on_progress: Callable[[int, int], None] | None = None
+) -> Evaluation:
+    """Measure a model on a data set, and write the report and the sheet that the options ask for.
+
+    Args:
+        on_progress: called with (pictures done, pictures in all).
+
+    Raises:
+        InputError: no data, or no picture in it that can be measured.
+        OutputError: the report or the sheet can't be written, or would lie in the data.
+        ModelError, DeviceError: see `load_engine`.
+    """
+    source = open_source(options.data)
+    for path in (options.report, options.sheet):
+        if path is not None:
+            _check_target(path, options.data, source)
+    if options.count is not None and options.count < len(source):
+        chosen = np.random.default_rng(options.seed).permutation(len(source))[: options.count]
+        source = source.select(np.sort(chosen))
+    engine = load_engine(engine_options)
+    intake = _Intake(source, engine.size)
+    meter = PhotoMeter()
+    rows: list[tuple[Rgb, Rgb, Rgb]] = []
+
+    samples = intake.samples()
+    while group := list(islice(samples, engine.batch)):
+        for sample, coloured in zip(group, _colour(engine, group, options.saturation), strict=True):
+            # Spread over the data: the next row once so many pictures have gone by.
+            if options.sheet and meter.count * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
+                grey = np.repeat(sample.luma[..., None], 3, axis=2)
+                rows.append(_thumbnails(grey, coloured, sample.original))
+            meter.add(sample.original, coloured, sample.luma)
+        if on_progress:
+            on_progress(meter.count + len(intake.broken) + len(intake.grey), len(source))
+    if meter.count == 0:
+        raise InputError(
+            f"{options.data} has no picture that can be measured: "
+            f"{len(intake.broken)} can't be read, {len(intake.grey)} have no colour",
+            f"The first: {intake.broken[0].path}: {intake.broken[0].error}"
+            if intake.broken
+            else "Give colour pictures",
+        )
+    facts = {name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "dtype")}
+    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options)
+    if options.sheet:
+        contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
+    if options.report:
+        text = json.dumps(result.as_json(), indent=2, allow_nan=False) + "\n"
+        write_atomically(options.report, lambda stream: stream.write(text.encode()))
+    return result
+
+
+def _colour(engine: Engine, group: list[_Sample], saturation: float) -> Iterator[Rgb]:
+    for sample, ab in zip(group, engine.predict([sample.view for sample in group]), strict=True):
+        yield np.asarray(merge_rgb(sample.luma, small_chroma(sample.view, ab, saturation)), np.uint8)
+
+
+def _thumbnails(*pictures: Rgb) -> tuple[Rgb, Rgb, Rgb]:
+    grey, ours, original = (thumbnail(picture, _SHEET_CELL) for picture in pictures)
+    return grey, ours, original
+
+
+def _check_target(path: Path, data: Path, source: PhotoSource) -> None:
+    """Refuse, before any work, a result that can't be written or that would lie among the originals."""
+    target = path.resolve()
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", "Give the name of a file")
+    inside = data.resolve() in (target, *target.parents)
+    if inside or (target.exists() and any(Path(source.name(i)).resolve() == target for i in range(len(source)))):
+        raise OutputError(f"{path} lies in the data that is measured", "Write it somewhere else")
+    check_writable(target.parent)

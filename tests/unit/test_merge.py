@@ -1,0 +1,116 @@
+"""The promise: colouring never changes the grey."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from restore.merge import SmallChroma, merge_rgb, merge_ycbcr, shrink_luma, small_chroma
+
+WEIGHTS = np.array([0.299, 0.587, 0.114])
+
+
+def grey(rgb: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    return rgb.astype(np.float64) @ WEIGHTS
+
+
+lumas8 = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
+lumas16 = hnp.arrays(np.uint16, st.tuples(st.integers(1, 40), st.integers(1, 40)))
+abs_ = hnp.arrays(np.float32, (2, 8, 8), elements=st.floats(-128, 128, width=32))
+
+
+@settings(max_examples=150, deadline=None)
+@given(lumas8, abs_, st.floats(0, 4))
+def test_grey_of_8_bit_output_is_the_input(luma: npt.NDArray[np.uint8], ab: npt.NDArray[np.float32], saturation: float) -> None:
+    chroma = small_chroma(shrink_luma(luma, 32), ab, saturation)
+    result = merge_rgb(luma, chroma)
+    assert result.dtype == np.uint8
+    assert np.array_equal(np.asarray(Image.fromarray(result).convert("L")), luma)
+
+
+@settings(max_examples=150, deadline=None)
+@given(lumas16, abs_)
+def test_grey_of_16_bit_output_is_the_input(luma: npt.NDArray[np.uint16], ab: npt.NDArray[np.float32]) -> None:
+    result = merge_rgb(luma, small_chroma(shrink_luma(luma, 32), ab))
+    assert result.dtype == np.uint16
+    assert np.abs(grey(result) - luma).max() <= 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(lumas8, abs_)
+def test_ycbcr_keeps_luma_and_stays_in_gamut(luma: npt.NDArray[np.uint8], ab: npt.NDArray[np.float32]) -> None:
+    result = merge_ycbcr(luma, small_chroma(shrink_luma(luma, 32), ab))
+    assert np.array_equal(result[..., 0], luma)
+    y, cb, cr = (result[..., i].astype(np.float64) - (128 if i else 0) for i in range(3))
+    rgb = np.stack((y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb))
+    # Rounding Cb and Cr to whole levels is all that may lead out of the gamut.
+    assert rgb.min() >= -1.0
+    assert rgb.max() <= 256.0
+
+
+def test_ycbcr_chroma_is_constant_over_blocks() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (37, 51), dtype=np.uint8)
+    ab = np.random.default_rng(1).uniform(-60, 60, (2, 8, 8)).astype(np.float32)
+    chroma = merge_ycbcr(luma, small_chroma(shrink_luma(luma, 32), ab))[..., 1:]
+    assert chroma.std() > 1
+    assert np.array_equal(chroma[0:36:2, 0:50:2], chroma[1:36:2, 1:50:2])
+
+
+def test_strips_do_not_show() -> None:
+    """A picture of many strips equals the same rows merged in one."""
+    luma = np.tile(np.arange(256, dtype=np.uint8), (3000, 4))
+    planes = np.random.default_rng(0).uniform(-0.3, 0.3, (16, 16, 4)).astype(np.float32)
+    tall = merge_rgb(luma, SmallChroma(planes))
+    enlarged = cv2.resize(planes, (1024, 3000), interpolation=cv2.INTER_LINEAR)
+    y = luma / 255.0
+    cr = enlarged[..., 2] * y + enlarged[..., 3]
+    cb = enlarged[..., 0] * y + enlarged[..., 1]
+    offsets = np.stack((1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb), axis=-1)
+    scale = np.minimum(1, np.minimum((1 - y) / (offsets.max(-1) + 1e-9), y / (1e-9 - offsets.min(-1))))
+    expected = 255 * (y[..., None] + scale[..., None] * offsets)
+    assert np.abs(tall - expected).max() < 1.5
+
+
+def test_colour_ends_at_the_edge() -> None:
+    """Left half dark and red, right half bright and blue, known only on a coarse grid that the edge cuts through."""
+    size, edge = 512, 250
+    luma = np.full((size, size), 70, np.uint8)
+    luma[:, edge:] = 190
+    ab = np.zeros((2, 32, 32), np.float32)
+    share = np.clip((np.arange(32) + 1) - edge / 16, 0, 1)  # how much of each coarse column lies to the right
+    ab[0] = 50 * (1 - share)
+    ab[1] = -50 * share
+    guided = merge_rgb(luma, small_chroma(shrink_luma(luma, 128), ab)).astype(float)
+    bilinear_ab = cv2.resize(ab.transpose(1, 2, 0), (size, size), interpolation=cv2.INTER_LINEAR)
+
+    def bleed(values: npt.NDArray[np.floating], far_left: float, far_right: float) -> float:
+        """Mean distance from the colour of one's own side over 12 pixels on both sides of the edge, relative."""
+        left = np.abs(values[edge - 12 : edge] - far_left).mean()
+        right = np.abs(values[edge : edge + 12] - far_right).mean()
+        return float((left + right) / 2 / abs(far_left - far_right))
+
+    difference = (guided[..., 0] - guided[..., 2])[size // 2]
+    ours = bleed(difference, difference[100], difference[400])
+    plain = bleed(bilinear_ab[size // 2, :, 0] - bilinear_ab[size // 2, :, 1] * 0, 50.0, 0.0)
+    assert ours < 0.5 * plain
+
+
+def test_no_colour_changes_nothing() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (64, 80), dtype=np.uint8)
+    result = merge_rgb(luma, small_chroma(shrink_luma(luma, 32), np.zeros((2, 8, 8), np.float32)))
+    assert np.array_equal(result, np.repeat(luma[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 2)])
+def test_extreme_shapes(shape: tuple[int, int]) -> None:
+    luma = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    chroma = small_chroma(shrink_luma(luma, 32), np.full((2, 8, 8), 30, np.float32))
+    result = merge_rgb(luma, chroma)
+    assert np.array_equal(np.asarray(Image.fromarray(result).convert("L")), luma)
+    assert np.array_equal(merge_ycbcr(luma, chroma)[..., 0], luma)
