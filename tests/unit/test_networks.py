@@ -1,0 +1,82 @@
+"""Generators: sizes, parameter counts, refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, ModelConfig, build_model
+from restore.networks.heads import ClassesHead, quantised_ab_bins
+
+
+def millions(architecture: str, **arguments: object) -> float:
+    model = build_model(ModelConfig(GeneratorConfig(architecture, dict(arguments)), HeadConfig("regression")))
+    return sum(p.numel() for p in model.parameters()) / 1e6
+
+
+def test_pix2pix_unet_has_its_published_size() -> None:
+    assert millions("unet") == pytest.approx(54.41, abs=0.01)
+
+
+def test_efficientnet_unet_is_light() -> None:
+    assert millions("efficientnet_unet") < 4.5
+
+
+@pytest.mark.parametrize("architecture", GENERATORS)
+@pytest.mark.parametrize("head", ["regression", "classes"])
+def test_output_is_ab_at_the_stated_stride(architecture: str, head: str) -> None:
+    arguments = {} if architecture == "efficientnet_unet" else {"output_stride": 2}
+    if architecture == "unet":
+        arguments |= {"filters": 8, "downs": 5}
+    model = build_model(ModelConfig(GeneratorConfig(architecture, arguments), HeadConfig(head), 64)).eval()
+    with torch.no_grad():
+        ab = model(torch.zeros(2, 1, 64, 96))
+    stride = model.generator.output_stride
+    assert ab.shape == (2, 2, 64 // stride, 96 // stride)
+    assert ab.abs().max() <= 128
+
+
+def test_every_parameter_takes_part() -> None:
+    for architecture in GENERATORS:
+        model = build_model(ModelConfig(GeneratorConfig(architecture), HeadConfig("regression")))
+        model.train()
+        model.raw(torch.randn(2, 1, 256, 256)).square().mean().backward()
+        idle = [name for name, p in model.named_parameters() if p.grad is None]
+        assert not idle, (architecture, idle)
+
+
+def test_bins_cover_the_gamut() -> None:
+    bins = quantised_ab_bins()
+    assert 250 <= len(bins) <= 320
+    assert (bins % 10 == 0).all()
+    assert [0.0, 0.0] in bins.tolist()
+
+
+def test_annealed_mean_of_a_sure_pixel_is_its_bin() -> None:
+    head = ClassesHead(temperature=0.38, rebalance=0.0)
+    logits = torch.zeros(1, head.out_channels, 1, 1)
+    logits[0, 17] = 50
+    assert torch.allclose(head.decode(logits)[0, :, 0, 0], head.bins[17], atol=1e-3)
+
+
+def test_rebalance_takes_the_class_weights_back() -> None:
+    head = ClassesHead(temperature=1.0, rebalance=1.0)
+    head.weights.copy_(torch.rand(head.out_channels) + 0.1)
+    natural = torch.rand(head.out_channels).softmax(0)
+    boosted = (natural * head.weights).log().reshape(1, -1, 1, 1)
+    assert torch.allclose(head.probabilities(boosted).flatten(), natural, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (ModelConfig(GeneratorConfig("vgg"), HeadConfig("regression")), "unknown architecture"),
+        (ModelConfig(GeneratorConfig("unet"), HeadConfig("palette")), "unknown head"),
+        (ModelConfig(GeneratorConfig("unet", {"depth": 3}), HeadConfig("regression")), "arguments"),
+        (ModelConfig(GeneratorConfig("resnet_unet", {"depth": 19}), HeadConfig("regression")), "depth"),
+        (ModelConfig(GeneratorConfig("resnet_unet"), HeadConfig("regression"), 100), "multiple of 32"),
+    ],
+)
+def test_a_wrong_config_says_what_is_wrong(config: ModelConfig, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        build_model(config)
