@@ -22,7 +22,8 @@ Ab = npt.NDArray[np.float32]
 
 PROTOCOL = (
     "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; "
-    "ab RMSE (over both channels) and AuC with the short side reduced to 256 px by area averaging (never enlarged), pooled over pixels"
+    "ab RMSE (over both channels) and AuC with the short side reduced to 256 px by area averaging (never enlarged), "
+    "pooled over pixels"
 )
 AB_SHORT_SIDE = 256
 

@@ -66,7 +66,7 @@ def train(run: Run) -> None:
     config.folder.mkdir(parents=True, exist_ok=True)
     (config.folder / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")
     apply_precision(model, config.precision)
-    with Watch(config.folder, run.quiet) as watch:
+    with Watch(config.folder, state.step, run.quiet) as watch:
         watch.say(
             f"{len(run.training)} training and {len(run.held_out)} held-out pictures; "
             f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}; run {config.folder}"
@@ -98,7 +98,7 @@ def _steps(
     total = config.total_steps(len(run.training))
     data = _batches(run, state.step)
     began, began_at = time.monotonic() - state.seconds, state.step
-    validated = time.monotonic() * 0.0  # seconds spent on validation, which no bound counts
+    validated = 0.0  # seconds spent on validation, which no bound counts
     started = time.monotonic()
     model.train()
     while (done := _done(config, state, total)) < 1:

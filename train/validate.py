@@ -16,7 +16,7 @@ from restore.merge import merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PhotoMeter, PhotoScores
 from restore.networks import Model
 from restore.options import EngineOptions
-from restore.sheet import save_sheet
+from restore.sheet import contact_sheet
 from restore.sources import PhotoSource
 from train.config import TrainConfig
 
@@ -58,7 +58,7 @@ class Validation:
             meter.add(original, np.asarray(coloured, np.uint8))
             if len(rows) < _SHOWN:
                 rows.append([np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original])
-        save_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
+        contact_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
         return _scores(meter.scores())
 
 

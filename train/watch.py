@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from restore.files import write_atomically
+
 _SECONDS_BETWEEN_LINES = 30.0
 
 
@@ -20,11 +22,15 @@ class Watch:
 
     Args:
         folder: where `metrics.jsonl` grows, one object a line with its step.
+        step: where the run stands; lines of later steps, which a killed run left, are dropped.
         quiet: print nothing.
     """
 
-    def __init__(self, folder: Path, quiet: bool = False) -> None:
-        self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+    def __init__(self, folder: Path, step: int = 0, quiet: bool = False) -> None:
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _complete_lines(path) if json.loads(line)["step"] <= step]
+        write_atomically(path, lambda stream: stream.write("".join(kept).encode()))
+        self._metrics = path.open("a", encoding="utf-8")
         self._console = Console(stderr=True, quiet=quiet)
         self._progress: Progress | None = None
         if sys.stderr.isatty() and not quiet:
@@ -60,3 +66,10 @@ class Watch:
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self.say(f"step {step}  {done:.1%}  {text}  {seconds_left / 60:.0f} min left")
+
+
+def _complete_lines(path: Path) -> list[str]:
+    """The lines of a metrics file, without a last one that a kill cut short."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")]

@@ -1,0 +1,164 @@
+"""Training on real pictures with the real command: it learns, survives, resumes, and refuses clearly."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from skimage import data
+
+TINY = ["--generator", "unet", "--generator-arg", "filters=8", "--generator-arg", "downs=5", "--size", "64", "--working-size", "64"]
+QUICK = [*TINY, "--batch", "4", "--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
+
+
+def restore(*arguments: str | Path, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "restore", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **kwargs)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen colour crops of four photos, in ImageNet's layout."""
+    root = tmp_path_factory.mktemp("pictures")
+    for name in ("astronaut", "coffee", "chelsea", "rocket"):
+        photo = getattr(data, name)()
+        for i, (top, left) in enumerate(((0, 0), (0, 100), (100, 0), (100, 150))):
+            path = root / "train" / name / f"{name}_{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo[top : top + 200, left : left + 240]).save(path, quality=92)
+    return root
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_regression_learns_and_its_checkpoint_colours(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = restore("train", "--data", pictures, "--recipe", "regression", "--steps", "80", "--output", run, *QUICK, "--degrade", "0")
+    assert result.returncode == 0, result.stderr
+    losses = [line["loss"] for line in metrics(run) if "loss" in line]
+    assert losses[-1] < 0.85 * losses[0]
+    assert (run / "config.json").exists()
+    assert list((run / "samples").glob("*.png"))
+    grey = tmp_path / "grey.png"
+    Image.fromarray(data.coffee()).convert("L").save(grey)
+    result = restore("photos", grey, "--model", run, "--output", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    coloured = Image.open(tmp_path / "out" / "grey.png")
+    assert np.array_equal(np.asarray(coloured.convert("L")), np.asarray(Image.open(grey)))
+    spread = np.asarray(coloured).astype(int)
+    assert np.abs(spread[..., 0] - spread[..., 2]).mean() > 2
+
+
+def test_classes_trains_from_shards_and_counts_broken_pictures(pictures: Path, tmp_path: Path) -> None:
+    shard = tmp_path / "shard-000.tar"
+    with tarfile.open(shard, "w") as tar:
+        for path in sorted(pictures.rglob("*.jpg")):
+            tar.add(path, path.name)
+        for name, content in (("broken.jpg", b"no picture"), ("cut.jpg", path.read_bytes()[:200])):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    run = tmp_path / "run"
+    result = restore("train", "--data", shard, "--val", pictures, "--steps", "20", "--output", run, *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert "broken.jpg" in result.stderr
+    assert "cut.jpg" in result.stderr
+    assert metrics(run)[-1]["validation"]["pictures"] == 2  # type: ignore[index]
+
+
+@pytest.mark.parametrize("recipe", ["classes", "regression"])
+def test_killed_and_resumed_equals_uninterrupted(recipe: str, pictures: Path, tmp_path: Path) -> None:
+    common = ["train", "--data", pictures, "--recipe", recipe, "--steps", "60", *QUICK, "--save-every", "7", "--seed", "5"]
+    whole = tmp_path / "whole"
+    assert restore(*common, "--output", whole).returncode == 0
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "restore", *map(str, common), "--output", str(broken)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not (broken / "last.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    reached = torch.load(broken / "state.pt", weights_only=True)["state"]["step"]
+    assert 0 < reached < 60, "the kill came too late to prove anything"
+    result = restore("train", "--resume", "--output", broken)
+    assert result.returncode == 0, result.stderr
+    ours, theirs = load_file(broken / "last.safetensors"), load_file(whole / "last.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert [m.get("loss") for m in metrics(broken)] == [m.get("loss") for m in metrics(whole)]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "restore", "train", "--data", str(pictures), "--epochs", "10000", *QUICK, "--save-every", "5", "--output", str(run)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert torch.load(run / "state.pt", weights_only=True)["state"]["step"] >= 5
+
+
+def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert restore("train", "--data", pictures, "--steps", "5", "--output", first, *QUICK).returncode == 0
+    result = restore("train", "--data", pictures, "--steps", "1", "--learning-rate", "1e-9", "--init", first, "--output", second, *QUICK)
+    assert result.returncode == 0, result.stderr
+    ours, theirs = load_file(second / "last.safetensors"), load_file(first / "best.safetensors")
+    name = "generator.downs.0.0.weight"
+    assert torch.allclose(ours[name], theirs[name], atol=1e-5)
+    result = restore("train", "--data", pictures, "--recipe", "regression", "--init", first, "--output", tmp_path / "third", *QUICK)
+    assert result.returncode == 2
+    assert "head" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--steps", "1"], 2, "--data is missing"),
+        (["--data", "nowhere"], 3, "nowhere"),
+        (["--data", "PICTURES", "--recipe", "magic"], 2, "classes"),
+        (["--data", "PICTURES", "--size", "50"], 2, "multiple of 32"),
+        (["--data", "PICTURES", "--generator", "magic"], 2, "efficientnet_unet"),
+        (["--data", "PICTURES", "--generator-arg", "variant=9"], 2, "variant"),
+        (["--data", "PICTURES", "--init", "nowhere.safetensors"], 6, "nowhere.safetensors"),
+        (["--data", "PICTURES", "--encoder-weights", "nowhere.pth"], 3, "nowhere.pth"),
+        (["--data", "PICTURES", "--device", "cuda:7"], 7, "cuda:7"),
+        (["--resume", "--output", "nowhere"], 3, "no training run"),
+        (["--resume", "--output", "nowhere", "--batch", "3"], 2, "--batch"),
+    ],
+)
+def test_what_cannot_be_is_said(arguments: list[str], code: int, says: str, pictures: Path, tmp_path: Path) -> None:
+    filled = [str(pictures) if argument == "PICTURES" else argument for argument in arguments]
+    result = restore("train", *filled, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_existing_run_is_not_overwritten(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    result = restore("train", "--data", pictures, "--output", run)
+    assert result.returncode == 4
+    assert (run / "config.json").read_text() == "{}"

