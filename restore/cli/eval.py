@@ -78,7 +78,9 @@ def _print(result: Evaluation, console: Console) -> None:
         if path:
             lines.append(f"Written: {path}")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        # Names of files can hold anything, also line breaks and what is no valid text.
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        console.print(shown, markup=False, soft_wrap=True)
 
 
 def _some(lines: list[str]) -> list[str]:

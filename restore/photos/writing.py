@@ -1,0 +1,103 @@
+"""Writing a coloured photo: into a container, with its metadata, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from restore.files import write_atomically
+from restore.merge import SmallChroma, merge_rgb, merge_ycbcr
+from restore.photos.containers import JPEG, PNG, TIFF, WEBP, Container
+from restore.photos.reading import Metadata, Photo, Plane
+
+_XMP_TAG = 700
+_JPEG_420 = 2
+_JPEG_MAX_SEGMENT = 65_000
+
+
+def flatten(photo: Photo, container: Container) -> Plane:
+    """The luma that the result will have: as it is, or laid on white where the container holds no alpha."""
+    if photo.alpha is None or container.has_alpha:
+        return photo.luma
+    alpha = photo.alpha.astype(np.float32) / 255
+    return np.rint(photo.luma * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def encode(photo: Photo, luma: Plane, chroma: SmallChroma, container: Container, quality: int) -> bytes:
+    """Merge and encode, in memory: so that an encoder's complaint and a full disk are told apart.
+
+    Args:
+        luma: (H, W), from `flatten`.
+
+    Raises:
+        OSError, ValueError: the container can't hold such a picture (a WebP has at most 16,383 pixels a side).
+    """
+    if container is JPEG:
+        # In the encoder's own colour space: it converts nothing, and its luma is ours.
+        picture = Image.fromarray(merge_ycbcr(luma, chroma), "YCbCr")
+    else:
+        picture = Image.fromarray(merge_rgb(luma, chroma))
+        if photo.alpha is not None and container.has_alpha:
+            picture.putalpha(Image.fromarray(photo.alpha))
+    stream = io.BytesIO()
+    picture.save(
+        stream, container.name, **_save_options(container, quality), **_metadata_options(container, photo.metadata)
+    )
+    return stream.getvalue()
+
+
+def _save_options(container: Container, quality: int) -> dict[str, Any]:
+    if container is JPEG:
+        return {"quality": quality, "subsampling": _JPEG_420}
+    if container is WEBP:
+        return {"quality": quality}
+    if container is TIFF:
+        return {"compression": "tiff_adobe_deflate"}
+    return {}
+
+
+def _metadata_options(container: Container, metadata: Metadata) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if metadata.dpi and container is not WEBP:
+        options["dpi"] = metadata.dpi
+    exif, xmp = metadata.exif, metadata.xmp
+    if container is JPEG:
+        # A segment of a JPEG ends at 64 KiB; the others have no such limit.
+        exif, xmp = (data if len(data) < _JPEG_MAX_SEGMENT else b"" for data in (exif, xmp))
+    if exif and container in (JPEG, PNG, TIFF, WEBP):
+        options["exif"] = exif
+    if xmp:
+        if container is PNG:
+            info = PngImagePlugin.PngInfo()
+            info.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+            options["pnginfo"] = info
+        elif container is TIFF:
+            options["tiffinfo"] = {_XMP_TAG: xmp}
+        elif container in (JPEG, WEBP):
+            options["xmp"] = xmp
+    return options
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put an encoded photo at `path`.
+
+    Raises:
+        OutputError: it can't be written there, or the disk is full.
+    """
+    write_atomically(path, lambda stream: stream.write(data))
+
+
+def copy_as_is(source: Path, target: Path) -> None:
+    """Copy a file byte for byte.
+
+    Raises:
+        OSError: the source can't be read.
+        OutputError: the target can't be written, or the disk is full.
+    """
+    with source.open("rb") as original:
+        write_atomically(target, lambda stream: shutil.copyfileobj(original, stream, 1 << 20))
