@@ -1,4 +1,4 @@
-"""The network alone: pictures a second at its working size, in PyTorch and exported to ONNX Runtime, on the same threads.
+"""The network alone: pictures a second at its working size, in PyTorch and in ONNX Runtime, on the same threads.
 
     python benchmarks/network.py [--model default] [--batch 4]
 
@@ -35,7 +35,9 @@ def rate(run: Callable[[], object], pictures: int, seconds: float = 4.0) -> floa
 
 
 def exported(model: torch.nn.Module, example: torch.Tensor, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    torch.onnx.export(model, (example,), path, input_names=["scaled_l"], output_names=["ab"], dynamo=True, verbose=False)
+    torch.onnx.export(
+        model, (example,), path, input_names=["scaled_l"], output_names=["ab"], dynamo=True, verbose=False
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -58,7 +60,9 @@ def main() -> None:
     with torch.inference_mode():
         for dtype in (torch.float32, torch.bfloat16):
             color_model.prepare(torch.device("cpu"), dtype)
-            rates[f"PyTorch {str(dtype).removeprefix('torch.')}"] = rate(lambda: color_model.predict(luma), arguments.batch)
+            rates[f"PyTorch {str(dtype).removeprefix('torch.')}"] = rate(
+                lambda: color_model.predict(luma), arguments.batch
+            )
     with tempfile.TemporaryDirectory() as folder:
         scaled = luma * 2 - 1
         session = exported(model.eval(), scaled, Path(folder) / "model.onnx", arguments.threads)

@@ -39,7 +39,17 @@ def floor(archive: Path, output: Path, threads: int) -> float:
 
 def ours(archive: Path, output: Path, threads: int) -> tuple[float, float]:
     """Seconds and peak memory in MB of the real command."""
-    command = [sys.executable, "-m", "restore", "photos", str(archive), "--output", str(output), "--quality", str(QUALITY)]
+    command = [
+        sys.executable,
+        "-m",
+        "restore",
+        "photos",
+        str(archive),
+        "--output",
+        str(output),
+        "--quality",
+        str(QUALITY),
+    ]
     start = time.perf_counter()
     process = subprocess.Popen([*command, "--jobs", str(threads), "--quiet"])
     _, status, usage = os.wait4(process.pid, 0)
@@ -63,7 +73,10 @@ def main() -> None:
     base = min(base, again)
     print(f"{arguments.count} photos of 12 MP, {arguments.threads} threads; {machine()}")
     print(f"floor (Pillow, grey in, colour out)  {arguments.count / base:6.2f} photos/s")
-    print(f"restore photos                       {arguments.count / seconds:6.2f} photos/s  ratio {base / seconds:.2f} (bar 0.40)")
+    ratio = base / seconds
+    print(
+        f"restore photos                       {arguments.count / seconds:6.2f} photos/s  ratio {ratio:.2f} (bar 0.40)"
+    )
     print(f"peak memory of restore photos        {megabytes:6.0f} MB  (bar 1500)")
 
 

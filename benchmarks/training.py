@@ -93,7 +93,13 @@ def our_step(folder: Path, device: torch.device) -> tuple[Any, str]:
     model = new_model().to(device).to(memory_format=torch.channels_last)
     source = open_source(folder)
     config = TrainConfig(
-        data=str(folder), output="unused", recipe="regression", generator="unet", encoder_weights="none", size=SIZE, batch=BATCH
+        data=str(folder),
+        output="unused",
+        recipe="regression",
+        generator="unet",
+        encoder_weights="none",
+        size=SIZE,
+        batch=BATCH,
     )
 
     def loss(model: Model, scaled_l: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
@@ -125,7 +131,6 @@ def data_only(folder: Path, device: torch.device, steps: int) -> tuple[float, fl
     for _ in range(4):
         next(theirs)
     ours_rate = images_per_second(lambda: network_input(next(ours).rgb.to(device), config, 0), steps * 5)
-    del ours
     return images_per_second(lambda: next(theirs), steps), ours_rate
 
 
@@ -142,7 +147,9 @@ def main() -> None:
         ours = images_per_second(step, arguments.steps)
         theirs = images_per_second(plain_step(folder, device), arguments.steps)
     print(f"pix2pix unet, {SIZE}×{SIZE}, batch {BATCH}, {WORKERS} workers, {device}; {machine()}")
-    print(f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   ratio {ours_data / theirs_data:.1f}")
+    print(
+        f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   ratio {ours_data / theirs_data:.1f}"
+    )
     print(f"whole step plain {theirs:7.1f} images/s   restore {ours:7.1f}   ratio {ours / theirs:.2f}   ({precision})")
 
 

@@ -43,7 +43,10 @@ def save_checkpoint(path: Path, model: Model, info: CheckpointInfo, *, half: boo
         half: store floating-point tensors in half precision, as the shipped model does.
     """
     tensors = {
-        name: tensor.detach().cpu().to(torch.float16 if half and tensor.is_floating_point() else tensor.dtype).contiguous()
+        name: tensor.detach()
+        .cpu()
+        .to(torch.float16 if half and tensor.is_floating_point() else tensor.dtype)
+        .contiguous()
         for name, tensor in model.state_dict().items()
     }
     metadata = {
@@ -91,7 +94,9 @@ def load_checkpoint(path: Path) -> tuple[Model, CheckpointInfo]:
 
 def _config_from_json(text: str) -> ModelConfig:
     fields = json.loads(text)
-    return ModelConfig(GeneratorConfig(**fields["generator"]), HeadConfig(**fields["head"]), int(fields["working_size"]))
+    return ModelConfig(
+        GeneratorConfig(**fields["generator"]), HeadConfig(**fields["head"]), int(fields["working_size"])
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

@@ -66,7 +66,7 @@ def guided_coefficients(guide: FloatArray, values: FloatArray, radius: int, eps:
     mean_guide = _mean(guide, radius)
     variance = _mean(guide * guide, radius) - mean_guide**2
     planes = []
-    for channel in cv2.split(values):
+    for channel in np.moveaxis(values, 2, 0):
         mean = _mean(channel, radius)
         gain = (_mean(guide * channel, radius) - mean_guide * mean) / (variance + np.float32(eps))
         planes += [_mean(gain, radius), _mean(mean - gain * mean_guide, radius)]

@@ -46,12 +46,11 @@ class SilentProgress:
 
 def printable(text: str) -> str:
     """A file's name in one line that any terminal can print: control characters and invalid bytes are escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
-def _say(text: str, *, error: bool = False) -> None:
+def say(text: str, *, error: bool = False) -> None:
+    """Print one line, to stdout or stderr."""
     stream = sys.stderr if error else sys.stdout
     encoding = stream.encoding or "utf-8"
     # A terminal in the C locale can't print every name; better escaped than the end of the run.
@@ -68,7 +67,7 @@ class QuietProgress(SilentProgress):
 
     def step(self, name: str, status: str, detail: str = "") -> None:
         if status == "failed":
-            _say(_failure(name, detail), error=True)
+            say(_failure(name, detail), error=True)
 
 
 class LineProgress(QuietProgress):
@@ -90,14 +89,14 @@ class LineProgress(QuietProgress):
         now = time.monotonic()
         if self._verbose:
             if status != "failed":
-                _say(f"{status}: {name}" + (f" ({detail})" if detail else ""))
+                say(f"{status}: {name}" + (f" ({detail})" if detail else ""))
         elif now - self._last >= _LINE_SECONDS:
             self._last = now
             of = f" of {self._total}" if self._total is not None else ""
-            _say(f"{self._steps}{of} files, {self._steps / (now - self._begin):.1f} a second")
+            say(f"{self._steps}{of} files, {self._steps / (now - self._begin):.1f} a second")
 
     def finish(self, counts: Mapping[str, int], seconds: float) -> None:
-        _say(", ".join(f"{count} {status}" for status, count in counts.items()) + f" in {seconds:.1f} s")
+        say(", ".join(f"{count} {status}" for status, count in counts.items()) + f" in {seconds:.1f} s")
 
 
 class BarProgress(QuietProgress):
@@ -134,7 +133,7 @@ class BarProgress(QuietProgress):
         if self._bar is None or self._task is None:
             return
         if self._verbose and status != "failed":
-            _say(f"{status}: {name}" + (f" ({detail})" if detail else ""))
+            say(f"{status}: {name}" + (f" ({detail})" if detail else ""))
         self._bar.advance(self._task)
 
     def finish(self, counts: Mapping[str, int], seconds: float) -> None:

@@ -27,6 +27,7 @@ class Record:
         tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
+        already_done: it is a photo that needed nothing.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Record:
     tone: str = ""
     notes: tuple[str, ...] = ()
     model: str | None = None
+    already_done: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The record as it stands in the report."""
@@ -65,6 +67,16 @@ class Summary:
     already_done: int = 0
     seconds: float = 0.0
 
+    def add(self, record: Record) -> None:
+        """Count a record."""
+        self.counts[record.status] += 1
+        self.already_done += record.already_done
+
+    @property
+    def counts_by_status(self) -> dict[str, int]:
+        """Every status and how many files have it, in their usual order."""
+        return {status: self.counts[status] for status in STATUSES}
+
     @property
     def failed(self) -> int:
         return self.counts["failed"]
@@ -76,7 +88,7 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The summary as it stands in the report."""
-        return {status: self.counts[status] for status in STATUSES} | {"seconds": round(self.seconds, 3)}
+        return self.counts_by_status | {"seconds": round(self.seconds, 3)}
 
 
 class ReportWriter:

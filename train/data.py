@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from restore.errors import InputError
 from restore.sources import PhotoSource
+from train.interrupts import in_worker
 
 _MAX_ASPECT = math.log(4 / 3)  # the engine squeezes photos into a square, so training sees them squeezed too
 _TRIES = 20  # broken pictures in a row before the data is called unusable
@@ -47,7 +48,11 @@ def decode(data: bytes, least: int) -> npt.NDArray[np.uint8]:
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
     flags = cv2.IMREAD_COLOR_RGB
-    for reduction, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2)):
+    for reduction, reduced in (
+        (8, cv2.IMREAD_REDUCED_COLOR_8),
+        (4, cv2.IMREAD_REDUCED_COLOR_4),
+        (2, cv2.IMREAD_REDUCED_COLOR_2),
+    ):
         if short >= least * reduction:
             flags = reduced
             break
@@ -62,8 +67,10 @@ def decode(data: bytes, least: int) -> npt.NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def random_crop(picture: npt.NDArray[np.uint8], size: int, least: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A random crop, `least` to 1 of the short side with an aspect ratio up to 4:3, resized to a square, often flipped."""
+def random_crop(
+    picture: npt.NDArray[np.uint8], size: int, least: float, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """A crop of `least` to 1 of the short side, with an aspect ratio up to 4:3, as a square, half of them flipped."""
     height, width = picture.shape[:2]
     side = min(height, width) * rng.uniform(least, 1.0)
     stretch = math.exp(rng.uniform(-_MAX_ASPECT, _MAX_ASPECT) / 2)
@@ -112,10 +119,13 @@ class CropDataset(Dataset[Batch]):
 
 
 def _collate(samples: list[Batch]) -> Batch:
-    return Batch(torch.stack([sample.rgb for sample in samples]), [name for sample in samples for name in sample.broken])
+    return Batch(
+        torch.stack([sample.rgb for sample in samples]), [name for sample in samples for name in sample.broken]
+    )
 
 
-def _one_thread(_: int) -> None:
+def _start_worker(_: int) -> None:
+    in_worker()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
@@ -142,7 +152,7 @@ def batches(dataset: CropDataset, batch: int, first_step: int, workers: int, pin
             batch_sampler=_StepBatches(first_step, batch),
             num_workers=workers,
             collate_fn=_collate,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             prefetch_factor=4 if workers else None,
             pin_memory=pin,
         )

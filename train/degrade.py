@@ -39,7 +39,10 @@ def film_luma(rgb: Tensor, strength: float, random: torch.Generator) -> Tensor:
         return draw(0, 1) < strength * share
 
     # Spectral response: another mix of the channels, with less red.
-    mix = torch.rand(count, 3, 1, 1, generator=random).to(rgb.device) * torch.tensor((0.6, 1.0, 1.0), device=rgb.device)[:, None, None]
+    mix = (
+        torch.rand(count, 3, 1, 1, generator=random).to(rgb.device)
+        * torch.tensor((0.6, 1.0, 1.0), device=rgb.device)[:, None, None]
+    )
     response = (rgb * (mix / mix.sum(1, keepdim=True))).sum(1, keepdim=True)
     luma = torch.where(chosen(0.4), response, luma)
 

@@ -79,7 +79,9 @@ def _copy(targets: list[Tensor], sources: list[Tensor], path: Path) -> None:
         if source.ndim == 4 and source.shape[1] == 3 and target.shape[1] == 1:
             source = source.sum(1, keepdim=True)
         if source.shape != target.shape:
-            raise InputError(f"{path} does not fit the encoder: {tuple(source.shape)} where {tuple(target.shape)} is due")
+            raise InputError(
+                f"{path} does not fit the encoder: {tuple(source.shape)} where {tuple(target.shape)} is due"
+            )
         target.copy_(source)
 
 
@@ -91,4 +93,3 @@ def encoder_parameters(model: Model) -> list[nn.Parameter]:
     if isinstance(generator, ResNetUNet):
         return [*generator.stem.parameters(), *generator.stages.parameters()]
     return []
-

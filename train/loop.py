@@ -20,6 +20,7 @@ from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
 from train.degrade import film_luma
 from train.encoders import encoder_parameters
+from train.interrupts import Interrupts
 from train.precision import apply_precision, autocast, fastest_precision
 from train.state import Ema, RunState, load_state, save_state
 from train.validate import Validation
@@ -69,11 +70,13 @@ def train(run: Run) -> None:
     with Watch(config.folder, state.step, run.quiet) as watch:
         watch.say(
             f"{len(run.training)} training and {len(run.held_out)} held-out pictures; "
-            f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}; run {config.folder}"
+            f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}; "
+            f"run {config.folder}"
         )
         validation = Validation(run.held_out, config, run.device)
         try:
-            _steps(run, model, ema, optimizer, state, watch, validation)
+            with Interrupts() as interrupts:
+                _steps(run, model, ema, optimizer, state, watch, validation, interrupts)
         except (KeyboardInterrupt, Terminated):
             _save(run, state, model, ema, optimizer)
             watch.say(f"stopped at step {state.step}; `restore train --resume --output {config.folder}` goes on")
@@ -81,8 +84,13 @@ def train(run: Run) -> None:
         _save(run, state, model, ema, optimizer)
         _validate(run, state, ema, watch, validation)
         if state.broken:
-            watch.say(f"{len(set(state.broken))} pictures could not be read: {', '.join(sorted(set(state.broken))[:5])} …")
-        watch.say(f"done: {state.step} steps, {state.seconds / 60:.1f} minutes; best checkpoint {config.folder / 'best.safetensors'}")
+            watch.say(
+                f"{len(set(state.broken))} pictures could not be read: {', '.join(sorted(set(state.broken))[:5])} …"
+            )
+        watch.say(
+            f"done: {state.step} steps, {state.seconds / 60:.1f} minutes; "
+            f"best checkpoint {config.folder / 'best.safetensors'}"
+        )
 
 
 def _steps(
@@ -93,6 +101,7 @@ def _steps(
     state: RunState,
     watch: Watch,
     validation: Validation,
+    interrupts: Interrupts,
 ) -> None:
     config = run.config
     total = config.total_steps(len(run.training))
@@ -102,6 +111,7 @@ def _steps(
     started = time.monotonic()
     model.train()
     while (done := _done(config, state, total)) < 1:
+        interrupts.check()
         batch = next(data)
         state.broken += batch.broken
         rate = _learning_rate(done, config.warmup)
@@ -111,15 +121,18 @@ def _steps(
         state.step += 1
         ema.update(model, state.step)
         state.seconds = time.monotonic() - began - validated
-        if state.step % _RECORD_EVERY == 0 or total and state.step >= total:
+        if state.step % _RECORD_EVERY == 0 or (total and state.step >= total):
             value = float(loss)
             if not math.isfinite(value):
                 raise DivergedError(
-                    f"the loss is {value} at step {state.step}", f"Lower --learning-rate; {config.folder} keeps the last good state"
+                    f"the loss is {value} at step {state.step}",
+                    f"Lower --learning-rate; {config.folder} keeps the last good state",
                 )
             images = (state.step - began_at) * config.batch / max(time.monotonic() - started - validated, 1e-9)
             left = state.seconds * (1 - done) / max(done, 1e-9)
-            watch.record(state.step, loss=value, lr=optimizer.param_groups[-1]["lr"], norm=float(norm), images_per_second=images)
+            watch.record(
+                state.step, loss=value, lr=optimizer.param_groups[-1]["lr"], norm=float(norm), images_per_second=images
+            )
             watch.advance(state.step, done, value, images, left)
         if state.step % config.save_every == 0:
             _save(run, state, model, ema, optimizer)

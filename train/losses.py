@@ -77,5 +77,3 @@ def regression_loss(name: str, output: Tensor, ab: Tensor) -> Tensor:
         ab: (N, 2, H, W) in Lab units.
     """
     return _REGRESSION[name](output.float(), at_size(ab, *output.shape[-2:]) / AB_SCALE)
-
-

@@ -27,11 +27,13 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: Model, step: int) -> None:
+        """Move towards `model`; BatchNorm's statistics are averaged like the weights they go with."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        ours, theirs = list(self.model.parameters()), [p.detach() for p in model.parameters()]
-        torch._foreach_lerp_(ours, theirs, 1 - decay)
-        for mine, new in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(new)
+        ours, theirs = self.model.state_dict(), model.state_dict()
+        floating = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([ours[name] for name in floating], [theirs[name] for name in floating], 1 - decay)
+        for name in ours.keys() - set(floating):
+            ours[name].copy_(theirs[name])
 
 
 @dataclass
@@ -71,4 +73,6 @@ def load_state(folder: Path, model: Model, ema: Ema, optimizer: Optimizer) -> Ru
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no {STATE_NAME} to go on from", "Start without --resume") from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} is damaged: {str(error).splitlines()[0]}", "Start anew from best.safetensors with --init") from error
+        raise InputError(
+            f"{path} is damaged: {str(error).splitlines()[0]}", "Start anew from best.safetensors with --init"
+        ) from error

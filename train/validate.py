@@ -77,6 +77,7 @@ def _scores(scores: PhotoScores) -> Scores:
     record = {name: round(value, 3) for name, value in record.items()}
     text = (
         f"PSNR {ours.psnr:.2f} dB ({ours.psnr - grey.psnr:+.2f} to grey), rebalanced AuC {ours.auc_rebalanced:.1f} "
-        f"({ours.auc_rebalanced - grey.auc_rebalanced:+.1f}), colourfulness {scores.colorfulness_percent:.0f} % of the originals'"
+        f"({ours.auc_rebalanced - grey.auc_rebalanced:+.1f}), "
+        f"colourfulness {scores.colorfulness_percent:.0f} % of the originals'"
     )
     return Scores(record, text, record["auc_rebalanced_gain"] + _PSNR_WEIGHT * record["psnr_gain"])

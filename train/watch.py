@@ -35,7 +35,11 @@ class Watch:
         self._progress: Progress | None = None
         if sys.stderr.isatty() and not quiet:
             self._progress = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
             )
             self._task = self._progress.add_task("training", total=None)
         self._last_line = 0.0
@@ -45,7 +49,9 @@ class Watch:
             self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._progress:
             self._progress.stop()
         self._metrics.close()

@@ -11,11 +11,17 @@ from restore.errors import OutputError, UsageError
 
 
 def train(
-    data: Annotated[str | None, typer.Option(help="Folder of images (any depth), tar shards, or a text file of paths.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of images (any depth), tar shards, or a text file of paths.")
+    ] = None,
     output: Annotated[str | None, typer.Option(help="Folder of the run. [default: runs/<recipe>-<time>]")] = None,
     recipe: Annotated[str | None, typer.Option(help="classes or regression. [default: classes]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output, with its own settings.")] = False,
-    init: Annotated[str | None, typer.Option(help="Start from a checkpoint's weights: a file, a run, or `default`.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --output, with its own settings.")
+    ] = False,
+    init: Annotated[
+        str | None, typer.Option(help="Start from a checkpoint's weights: a file, a run, or `default`.")
+    ] = None,
     val: Annotated[str | None, typer.Option(help="Held-out pictures. [default: taken from --data by the seed]")] = None,
     loss: Annotated[str | None, typer.Option(help="Of recipe regression: l1, mse or huber. [default: l1]")] = None,
     generator: Annotated[
@@ -26,19 +32,29 @@ def train(
     ] = None,
     encoder_weights: Annotated[str | None, typer.Option(help="package, none, or a file. [default: package]")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the training crops in pixels. [default: 128]")] = None,
-    working_size: Annotated[int | None, typer.Option(help="Size at which the model will colour. [default: 256]")] = None,
+    working_size: Annotated[
+        int | None, typer.Option(help="Size at which the model will colour. [default: 256]")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Samples a step. [default: 32]")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Stop after so many epochs. [default: 20, if nothing bounds the run]")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Stop after so many epochs. [default: 20, if nothing bounds the run]")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of training.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak rate of new layers. [default: 0.002]")] = None,
-    encoder_learning_rate: Annotated[float | None, typer.Option(help="Peak rate of a pretrained encoder. [default: 0.0005]")] = None,
+    encoder_learning_rate: Annotated[
+        float | None, typer.Option(help="Peak rate of a pretrained encoder. [default: 0.0005]")
+    ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of AdamW. [default: 0.01]")] = None,
     warmup: Annotated[float | None, typer.Option(help="Share of the run with a rising rate. [default: 0.03]")] = None,
     clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient. [default: 1]")] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights. [default: 0.999]")] = None,
-    degrade: Annotated[float | None, typer.Option(help="Film-like degradation of the input, 0 to 1. [default: 0.5]")] = None,
-    crop: Annotated[float | None, typer.Option(help="Smallest share of the short side in a crop. [default: 0.6]")] = None,
+    degrade: Annotated[
+        float | None, typer.Option(help="Film-like degradation of the input, 0 to 1. [default: 0.5]")
+    ] = None,
+    crop: Annotated[
+        float | None, typer.Option(help="Smallest share of the short side in a crop. [default: 0.6]")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean. [default: 0.7]")] = None,
     rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural. [default: 0]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto (timed), fp32, bf16 or mixed. [default: auto]")] = None,
@@ -73,7 +89,6 @@ def _resumed(given: dict[str, Any]) -> Any:
 
 
 def _new(given: dict[str, Any]) -> Any:
-    from pathlib import Path
 
     from train.config import CONFIG_NAME, TrainConfig
 

@@ -48,7 +48,7 @@ class NetworkColorModel:
         model = copy.deepcopy(self._reference)
         fold_batch_norms(model.generator)
         # Converted weights rather than autocast: no casts at run time. The head stays in float32.
-        model.generator.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        model.generator.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
         model.head.to(device)
         self._model, self._device, self._dtype = model, device, dtype
 

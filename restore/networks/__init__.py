@@ -12,7 +12,16 @@ from restore.networks.heads import ClassesHead, Head, RegressionHead, build_head
 from restore.networks.resnet_unet import ResNetUNet
 from restore.networks.unet import UNet
 
-__all__ = ["GENERATORS", "ClassesHead", "GeneratorConfig", "HeadConfig", "Model", "ModelConfig", "RegressionHead", "build_model"]
+__all__ = [
+    "GENERATORS",
+    "ClassesHead",
+    "GeneratorConfig",
+    "HeadConfig",
+    "Model",
+    "ModelConfig",
+    "RegressionHead",
+    "build_model",
+]
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "unet": UNet,

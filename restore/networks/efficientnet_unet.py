@@ -34,7 +34,9 @@ _VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 _SKIP_AFTER = (0, 1, 2, 4, 6)  # stages whose outputs are the features at strides 2, 4, 8, 16 and 32
 
 
-def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Module:
+def _conv(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+) -> nn.Module:
     return Conv2dNormActivation(
         in_channels,
         out_channels,

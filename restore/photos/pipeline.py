@@ -1,24 +1,22 @@
-"""Colouring photos: plan → read → guess in batches → write. The composition stands in `_colour`."""
+"""Colouring photos: plan → read → guess in batches → write. The composition stands in `_Run.records`."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from restore.checkpoint import find_checkpoint
+from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
-from restore.errors import InputError, RestoreError
+from restore.errors import InputError, OutputError, RestoreError
 from restore.files import check_writable, is_disk_full, remove_stale_parts
 from restore.merge import shrink_luma, small_chroma
 from restore.options import EngineOptions, PhotoOptions
@@ -27,8 +25,279 @@ from restore.photos.plan import PassedOver, Planned, PlannedPhoto, Root, find_ro
 from restore.photos.reading import Photo, Plane, read_photo, several_pictures
 from restore.photos.writing import copy_as_is, encode, flatten, write_bytes
 from restore.progress import Progress, SilentProgress
-from restore.report import STATUSES, Record, ReportWriter, Summary, open_report
-from restore.workers import processors
+from restore.report import Record, Summary, open_report
+from restore.threads import map_in_threads, processors
 
 FloatArray = npt.NDArray[np.float32]
-ALREADY_DONE = "already done"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A photo read, and how the network will see it."""
+
+    planned: PlannedPhoto
+    photo: Photo
+    luma: Plane
+    small: FloatArray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Guessed:
+    """A photo read, and the network's ab (2, h, w) for it."""
+
+    loaded: _Loaded
+    ab: FloatArray
+    seconds: float
+
+
+def restore_photos(
+    options: PhotoOptions,
+    engine_options: EngineOptions,
+    progress: Progress | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Colour photos, each written whole or not at all. A broken file is recorded, and the rest goes on.
+
+    Args:
+        stopping: asked often; once it says yes, files in hand are finished and no new ones are begun.
+
+    Raises:
+        InputError: an input is not there, or there is no photo in them.
+        OutputError: the output can't be written, is full, or lies where originals are.
+        ModelError, DeviceError, UsageError: the model or the device can't be had.
+    """
+    progress = progress or SilentProgress()
+    roots = find_roots(options)
+    checkpoint = find_checkpoint(engine_options.model)
+    begin = time.monotonic()
+    run = _Run(options, engine_options, roots, stopping)
+    summary = Summary()
+    with open_report(options.report) as report:
+        progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
+        try:
+            with contextlib.closing(run.records()) as records:
+                for record in records:
+                    summary.add(record)
+                    if report:
+                        report.add(record)
+                    progress.step(str(record.path), record.status, record.reason)
+        finally:
+            summary.seconds = time.monotonic() - begin
+            progress.finish(summary.counts_by_status, summary.seconds)
+            if report:
+                report.rest = run.about(checkpoint) | {"summary": summary.as_json()}
+        if run.failure:
+            raise run.failure
+        if not summary.found and not stopping():
+            names = ", ".join(str(root.source) for root in roots)
+            raise InputError(f"no photos were found in {names}", "JPEG, PNG, TIFF, WebP and BMP files are photos")
+    return summary
+
+
+def preview(options: PhotoOptions) -> Iterator[Record]:
+    """What `restore_photos` would do, as far as names tell; `done` means would be done.
+
+    Raises:
+        InputError, OutputError, UsageError: as `restore_photos`.
+    """
+    found = 0
+    roots = find_roots(options)
+    for planned in plan(roots, options):
+        record = _settled(planned, options)
+        if isinstance(planned, PlannedPhoto) or planned.failed:
+            found += 1
+        if isinstance(planned, PlannedPhoto) and record is None:
+            record = Record(planned.source, "done", planned.output)
+        if record:
+            yield record
+    if not found:
+        raise InputError(f"no photos were found in {', '.join(str(root.source) for root in roots)}")
+
+
+def _settled(planned: Planned, options: PhotoOptions) -> Record | None:
+    """The record of what needs no work; None for what does."""
+    if isinstance(planned, PassedOver):
+        return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
+    if not options.overwrite:
+        for path in (planned.output, planned.copy):
+            if path.exists():
+                return Record(planned.source, "skipped", path, "already done", already_done=True)
+    return None
+
+
+class _Run:
+    """What the stages of one run share."""
+
+    def __init__(
+        self, options: PhotoOptions, engine_options: EngineOptions, roots: list[Root], stopping: Callable[[], bool]
+    ) -> None:
+        self._options = options
+        self._engine_options = engine_options
+        self._roots = roots
+        self._input_folders = [root.source.resolve() for root in roots if not root.name]
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._prepared: set[Path] = set()
+        self.failure: RestoreError | None = None
+        """What ended the run early: a full disk, a model or device that can't be had."""
+
+    def records(self) -> Iterator[Record]:
+        """Every file's record, as it is through. At most a batch and twice the threads' photos are in memory."""
+        jobs = self._options.jobs or processors()
+        cv2.setNumThreads(1)  # the threads here keep the processors busy already
+        planned = self._until_stopped(plan(self._roots, self._options))
+        read = map_in_threads(self._read, planned, jobs)
+        guessed = self._guess(read)
+        return (record for record in map_in_threads(self._write, guessed, jobs) if record)
+
+    def about(self, checkpoint: Path) -> dict[str, Any]:
+        """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
+        engine = self._engine
+        if engine is None:
+            return {"model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)}, "device": None, "dtype": None}
+        model = {"name": engine.model_name, "sha256": engine.model_sha256}
+        return {"model": model, "device": engine.device, "dtype": engine.dtype}
+
+    def _until_stopped(self, items: Iterable[Planned]) -> Iterator[Planned]:
+        for item in items:
+            if self._is_stopped():
+                return
+            yield item
+
+    def _is_stopped(self) -> bool:
+        return self.failure is not None or self._stopping()
+
+    def _fail(self, failure: RestoreError) -> None:
+        """End the run: begin nothing new, and raise this when what is in hand is through."""
+        with self._lock:
+            self.failure = self.failure or failure
+
+    def _read(self, planned: Planned) -> _Loaded | Record | None:
+        settled = _settled(planned, self._options)
+        if settled or isinstance(planned, PassedOver):
+            return settled
+        if self._is_stopped():
+            return None
+        begin = time.perf_counter()
+        record = Record(planned.source, "failed", planned.output)
+        try:
+            self._prepare(planned)
+            photo = read_photo(planned.source)
+            height, width = photo.luma.shape
+            record = replace(record, width=width, height=height, tone=photo.tone, notes=photo.notes)
+            if photo.tone == "color" and self._options.already_color != "recolor":
+                return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
+            if photo.pages > 1:
+                raise several_pictures(planned.source, photo.pages)
+            luma = flatten(photo, self._container(photo))
+            small = shrink_luma(luma, self._load_engine().size)
+        except _RunOver:
+            return None
+        except (RestoreError, OSError, MemoryError) as error:
+            return self._failed(record, error, begin)
+        return _Loaded(planned, photo, luma, small, time.perf_counter() - begin)
+
+    def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
+        if self._options.already_color == "skip":
+            return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
+        copy_as_is(planned.source, planned.copy)
+        return replace(record, status="kept", output=planned.copy, reason="it has colour already")
+
+    def _prepare(self, planned: PlannedPhoto) -> None:
+        """Once for each folder, before the first write to it."""
+        with self._lock:
+            if self.failure:
+                raise _RunOver
+            if planned.root not in self._prepared:
+                try:
+                    check_writable(planned.root)
+                except OutputError as error:
+                    self.failure = error
+                    raise _RunOver from error
+                self._prepared.add(planned.root)
+            folder = planned.output.parent
+            if folder not in self._prepared or folder == planned.root:
+                resolved = folder.resolve()
+                if any(resolved == source or source in resolved.parents for source in self._input_folders):
+                    raise OutputError(f"{folder} leads into the input folder by a link", "Choose another with --output")
+                remove_stale_parts(folder)
+                self._prepared.add(folder)
+
+    def _load_engine(self) -> Engine:
+        """The engine, loaded for the first photo that needs it: an archive that is done already costs no loading."""
+        with self._lock:
+            if self.failure:
+                raise _RunOver
+            if self._engine is None:
+                try:
+                    self._engine = load_engine(self._engine_options)
+                except RestoreError as error:
+                    self.failure = error
+                    raise _RunOver from error
+            return self._engine
+
+    def _container(self, photo: Photo) -> Container:
+        return photo.container if self._options.format == "keep" else BY_FORMAT[self._options.format]
+
+    def _guess(self, items: Iterable[_Loaded | Record | None]) -> Iterator[_Guessed | Record]:
+        batch: list[_Loaded] = []
+        for item in items:
+            if isinstance(item, Record):
+                yield item
+            elif item is not None:
+                batch.append(item)
+                if len(batch) >= self._load_engine().batch:
+                    yield from self._guess_batch(batch)
+                    batch = []
+        if batch:
+            yield from self._guess_batch(batch)
+
+    def _guess_batch(self, batch: list[_Loaded]) -> Iterator[_Guessed | Record]:
+        begin = time.perf_counter()
+        try:
+            guesses = self._load_engine().predict([loaded.small for loaded in batch])
+        except RestoreError as error:
+            self._fail(error)
+            for loaded in batch:
+                yield Record(loaded.planned.source, "failed", loaded.planned.output, str(error))
+            return
+        seconds = (time.perf_counter() - begin) / len(batch)
+        for loaded, ab in zip(batch, guesses, strict=True):
+            yield _Guessed(loaded, ab, seconds)
+
+    def _write(self, item: _Guessed | Record) -> Record:
+        if isinstance(item, Record):
+            return item
+        begin = time.perf_counter() - item.loaded.seconds - item.seconds
+        loaded, photo = item.loaded, item.loaded.photo
+        height, width = photo.luma.shape
+        record = Record(
+            loaded.planned.source,
+            "done",
+            loaded.planned.output,
+            width=width,
+            height=height,
+            tone=photo.tone,
+            notes=photo.notes,
+            model=self._load_engine().model_name,
+        )
+        try:
+            chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
+            data = encode(photo, loaded.luma, chroma, self._container(photo), self._options.quality)
+            write_bytes(loaded.planned.output, data)
+        except (RestoreError, OSError, ValueError, MemoryError) as error:
+            return self._failed(record, error, begin)
+        return replace(record, seconds=time.perf_counter() - begin)
+
+    def _failed(self, record: Record, error: Exception, begin: float) -> Record:
+        """The record of a file that could not be done. A full disk ends the run: no other file would fit."""
+        if isinstance(error, RestoreError) and is_disk_full(error):
+            self._fail(error)
+        reason = str(error) if isinstance(error, RestoreError) else f"{record.path}: {error or type(error).__name__}"
+        return replace(record, status="failed", reason=reason, seconds=time.perf_counter() - begin, model=None)
+
+
+class _RunOver(Exception):
+    """The run has failed as a whole: this file is dropped, not failed."""

@@ -19,7 +19,18 @@ from PIL import Image
 from safetensors.torch import load_file
 from skimage import data
 
-TINY = ["--generator", "unet", "--generator-arg", "filters=8", "--generator-arg", "downs=5", "--size", "64", "--working-size", "64"]
+TINY = [
+    "--generator",
+    "unet",
+    "--generator-arg",
+    "filters=8",
+    "--generator-arg",
+    "downs=5",
+    "--size",
+    "64",
+    "--working-size",
+    "64",
+]
 QUICK = [*TINY, "--batch", "4", "--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
 
 
@@ -47,7 +58,20 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 def test_regression_learns_and_its_checkpoint_colours(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = restore("train", "--data", pictures, "--recipe", "regression", "--steps", "80", "--output", run, *QUICK, "--degrade", "0")
+    result = restore(
+        "train",
+        "--data",
+        pictures,
+        "--recipe",
+        "regression",
+        "--steps",
+        "80",
+        "--output",
+        run,
+        *QUICK,
+        "--degrade",
+        "0",
+    )
     assert result.returncode == 0, result.stderr
     losses = [line["loss"] for line in metrics(run) if "loss" in line]
     assert losses[-1] < 0.85 * losses[0]
@@ -80,9 +104,24 @@ def test_classes_trains_from_shards_and_counts_broken_pictures(pictures: Path, t
     assert metrics(run)[-1]["validation"]["pictures"] == 2  # type: ignore[index]
 
 
-@pytest.mark.parametrize("recipe", ["classes", "regression"])
-def test_killed_and_resumed_equals_uninterrupted(recipe: str, pictures: Path, tmp_path: Path) -> None:
-    common = ["train", "--data", pictures, "--recipe", recipe, "--steps", "60", *QUICK, "--save-every", "7", "--seed", "5"]
+@pytest.mark.parametrize(("recipe", "sent"), [("classes", signal.SIGKILL), ("regression", signal.SIGINT)])
+def test_stopped_and_resumed_equals_uninterrupted(
+    recipe: str, sent: signal.Signals, pictures: Path, tmp_path: Path
+) -> None:
+    common = [
+        "train",
+        "--data",
+        pictures,
+        "--recipe",
+        recipe,
+        "--steps",
+        "60",
+        *QUICK,
+        "--save-every",
+        "7",
+        "--seed",
+        "5",
+    ]
     whole = tmp_path / "whole"
     assert restore(*common, "--output", whole).returncode == 0
     broken = tmp_path / "broken"
@@ -91,7 +130,7 @@ def test_killed_and_resumed_equals_uninterrupted(recipe: str, pictures: Path, tm
         deadline = time.monotonic() + 120
         while not (broken / "last.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, sent)
     reached = torch.load(broken / "state.pt", weights_only=True)["state"]["step"]
     assert 0 < reached < 60, "the kill came too late to prove anything"
     result = restore("train", "--resume", "--output", broken)
@@ -105,7 +144,21 @@ def test_killed_and_resumed_equals_uninterrupted(recipe: str, pictures: Path, tm
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "restore", "train", "--data", str(pictures), "--epochs", "10000", *QUICK, "--save-every", "5", "--output", str(run)]
+    command = [
+        sys.executable,
+        "-m",
+        "restore",
+        "train",
+        "--data",
+        str(pictures),
+        "--epochs",
+        "10000",
+        *QUICK,
+        "--save-every",
+        "5",
+        "--output",
+        str(run),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
@@ -121,12 +174,27 @@ def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, t
 def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert restore("train", "--data", pictures, "--steps", "5", "--output", first, *QUICK).returncode == 0
-    result = restore("train", "--data", pictures, "--steps", "1", "--learning-rate", "1e-9", "--init", first, "--output", second, *QUICK)
+    result = restore(
+        "train",
+        "--data",
+        pictures,
+        "--steps",
+        "1",
+        "--learning-rate",
+        "1e-9",
+        "--init",
+        first,
+        "--output",
+        second,
+        *QUICK,
+    )
     assert result.returncode == 0, result.stderr
     ours, theirs = load_file(second / "last.safetensors"), load_file(first / "best.safetensors")
     name = "generator.downs.0.0.weight"
     assert torch.allclose(ours[name], theirs[name], atol=1e-5)
-    result = restore("train", "--data", pictures, "--recipe", "regression", "--init", first, "--output", tmp_path / "third", *QUICK)
+    result = restore(
+        "train", "--data", pictures, "--recipe", "regression", "--init", first, "--output", tmp_path / "third", *QUICK
+    )
     assert result.returncode == 2
     assert "head" in result.stderr
 

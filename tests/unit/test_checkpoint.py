@@ -82,7 +82,10 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "exploded",))
 
-    for name, write in (("a.pth", lambda p: torch.save(Bomb(), p)), ("b.safetensors", lambda p: p.write_bytes(pickle.dumps(Bomb())))):
+    for name, write in (
+        ("a.pth", lambda p: torch.save(Bomb(), p)),
+        ("b.safetensors", lambda p: p.write_bytes(pickle.dumps(Bomb()))),
+    ):
         path = tmp_path / name
         write(path)
         with pytest.raises(ModelError, match="pickled"):
@@ -102,7 +105,10 @@ def test_foreign_safetensors(tmp_path: Path) -> None:
     [
         ({"format_version": "99"}, "format 99"),
         ({"scaling": '{"l": "L/100"}'}, "scales"),
-        ({"config": '{"generator": {"architecture": "magic"}, "head": {"kind": "classes"}, "working_size": 64}'}, "magic"),
+        (
+            {"config": '{"generator": {"architecture": "magic"}, "head": {"kind": "classes"}, "working_size": 64}'},
+            "magic",
+        ),
         ({"config": "no json"}, "can't be built"),
         ({"drop": "head.bins"}, "head.bins is missing"),
         ({"rename": ("head.bins", "head.colours")}, "head.bins is missing"),

@@ -27,7 +27,9 @@ abs_ = hnp.arrays(np.float32, (2, 8, 8), elements=st.floats(-128, 128, width=32)
 
 @settings(max_examples=150, deadline=None)
 @given(lumas8, abs_, st.floats(0, 4))
-def test_grey_of_8_bit_output_is_the_input(luma: npt.NDArray[np.uint8], ab: npt.NDArray[np.float32], saturation: float) -> None:
+def test_grey_of_8_bit_output_is_the_input(
+    luma: npt.NDArray[np.uint8], ab: npt.NDArray[np.float32], saturation: float
+) -> None:
     chroma = small_chroma(shrink_luma(luma, 32), ab, saturation)
     result = merge_rgb(luma, chroma)
     assert result.dtype == np.uint8

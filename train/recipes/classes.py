@@ -27,7 +27,9 @@ def run(config: TrainConfig, *, resume: bool, quiet: bool) -> None:
     if not isinstance(head, ClassesHead):
         raise UsageError("recipe classes needs a checkpoint with a classes head", "Give another --init")
     if config.init is None and not resume:
-        head.weights.copy_(class_weights(_prior(CropDataset(parts.training, config.size, config.crop, config.seed), head)))
+        head.weights.copy_(
+            class_weights(_prior(CropDataset(parts.training, config.size, config.crop, config.seed), head))
+        )
     head.to(parts.device)
     labels = SoftLabels(head.bins)
 

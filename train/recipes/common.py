@@ -38,7 +38,9 @@ def prepare(config: TrainConfig, head: str) -> Parts:
         # A fifth at most, so that small collections keep something to learn from.
         count = min(config.val_count, max(1, len(data) // 5))
         if len(data) < 2:
-            raise UsageError(f"{config.data} holds one picture; training needs one more to hold out", "Give more, or --val")
+            raise UsageError(
+                f"{config.data} holds one picture; training needs one more to hold out", "Give more, or --val"
+            )
         training, held_out = split(data, count, config.seed)
     else:
         training = data
@@ -53,7 +55,9 @@ def _model(config: TrainConfig, head: str) -> Model:
     if config.init is not None:
         model, _ = load_checkpoint(find_checkpoint(config.init))
         if model.config.head.kind != head:
-            raise UsageError(f"--init {config.init} has a {model.config.head.kind} head; recipe {config.recipe} needs {head}")
+            raise UsageError(
+                f"--init {config.init} has a {model.config.head.kind} head; recipe {config.recipe} needs {head}"
+            )
         model.config = replace(model.config, head=head_config, working_size=config.working_size)
         return _rebuilt(model)
     arguments = dict(config.generator_arguments)
