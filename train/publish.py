@@ -1,0 +1,41 @@
+"""Make a run's best checkpoint into a model to ship: half precision, a name, its terms, its decoding.
+
+    python -m train.publish RUN --name default --licence "…" [--temperature T] [--rebalance U] [--working-size PX]
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restore.checkpoint import CheckpointInfo, find_checkpoint, load_checkpoint, save_checkpoint
+
+
+def publish(
+    run: Annotated[str, typer.Argument(help="A run's folder, or a checkpoint.")],
+    licence: Annotated[str, typer.Option(help="Terms under which the weights may be used.")],
+    name: Annotated[str, typer.Option(help="What --model will call it.")] = "default",
+    output: Annotated[Path, typer.Option(help="Folder to write NAME.safetensors into.")] = Path("restore/weights"),
+    temperature: Annotated[float | None, typer.Option(help="T of the annealed mean.")] = None,
+    rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural.")] = None,
+    working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
+) -> None:
+    """Write the model in half precision."""
+    model, info = load_checkpoint(find_checkpoint(run))
+    head = model.config.head
+    head = replace(
+        head,
+        temperature=head.temperature if temperature is None else temperature,
+        rebalance=head.rebalance if rebalance is None else rebalance,
+    )
+    model.config = replace(model.config, head=head, working_size=working_size or model.config.working_size)
+    path = output / f"{name}.safetensors"
+    save_checkpoint(path, model, CheckpointInfo(name, licence, info.training), half=True)
+    typer.echo(f"wrote {path}, {path.stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    typer.run(publish)
