@@ -113,7 +113,7 @@ class BarProgress(QuietProgress):
         from rich import progress
 
         class Rate(progress.ProgressColumn):
-            def render(self, task: progress.Task) -> str:  # type: ignore[override]
+            def render(self, task: progress.Task) -> str:
                 return f"{task.speed:.1f}/s" if task.speed else ""
 
         self._bar = progress.Progress(

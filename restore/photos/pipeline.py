@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class _Loaded:
     photo: Photo
     luma: Plane
     small: FloatArray
+    engine: Engine
     seconds: float
 
 
@@ -139,18 +140,19 @@ class _Run:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._prepared: set[Path] = set()
+        self._checked_roots: set[Path] = set()
+        self._prepared_folders: set[Path] = set()
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Generator[Record, None, None]:
         """Every file's record, as it is through. At most a batch and twice the threads' photos are in memory."""
         jobs = self._options.jobs or processors()
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
         planned = self._until_stopped(plan(self._roots, self._options))
         read = map_in_threads(self._read, planned, jobs)
         guessed = self._guess(read)
-        return (record for record in map_in_threads(self._write, guessed, jobs) if record)
+        yield from map_in_threads(self._write, guessed, jobs)
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
@@ -192,12 +194,13 @@ class _Run:
             if photo.pages > 1:
                 raise several_pictures(planned.source, photo.pages)
             luma = flatten(photo, self._container(photo))
-            small = shrink_luma(luma, self._load_engine().size)
+            engine = self._load_engine()
+            small = shrink_luma(luma, engine.size)
         except _RunOver:
             return None
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(record, error, begin)
-        return _Loaded(planned, photo, luma, small, time.perf_counter() - begin)
+        return _Loaded(planned, photo, luma, small, engine, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
         if self._options.already_color == "skip":
@@ -210,20 +213,20 @@ class _Run:
         with self._lock:
             if self.failure:
                 raise _RunOver
-            if planned.root not in self._prepared:
+            if planned.root not in self._checked_roots:
                 try:
                     check_writable(planned.root)
                 except OutputError as error:
                     self.failure = error
                     raise _RunOver from error
-                self._prepared.add(planned.root)
+                self._checked_roots.add(planned.root)
             folder = planned.output.parent
-            if folder not in self._prepared or folder == planned.root:
+            if folder not in self._prepared_folders:
                 resolved = folder.resolve()
                 if any(resolved == source or source in resolved.parents for source in self._input_folders):
                     raise OutputError(f"{folder} leads into the input folder by a link", "Choose another with --output")
                 remove_stale_parts(folder)
-                self._prepared.add(folder)
+                self._prepared_folders.add(folder)
 
     def _load_engine(self) -> Engine:
         """The engine, loaded for the first photo that needs it: an archive that is done already costs no loading."""
@@ -248,16 +251,18 @@ class _Run:
                 yield item
             elif item is not None:
                 batch.append(item)
-                if len(batch) >= self._load_engine().batch:
+                if len(batch) >= item.engine.batch:
                     yield from self._guess_batch(batch)
                     batch = []
         if batch:
             yield from self._guess_batch(batch)
 
     def _guess_batch(self, batch: list[_Loaded]) -> Iterator[_Guessed | Record]:
+        if self.failure:
+            return
         begin = time.perf_counter()
         try:
-            guesses = self._load_engine().predict([loaded.small for loaded in batch])
+            guesses = batch[0].engine.predict([loaded.small for loaded in batch])
         except RestoreError as error:
             self._fail(error)
             for loaded in batch:
@@ -281,7 +286,7 @@ class _Run:
             height=height,
             tone=photo.tone,
             notes=photo.notes,
-            model=self._load_engine().model_name,
+            model=loaded.engine.model_name,
         )
         try:
             chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
@@ -295,7 +300,9 @@ class _Run:
         """The record of a file that could not be done. A full disk ends the run: no other file would fit."""
         if isinstance(error, RestoreError) and is_disk_full(error):
             self._fail(error)
-        reason = str(error) if isinstance(error, RestoreError) else f"{record.path}: {error or type(error).__name__}"
+        reason = (
+            str(error) if isinstance(error, RestoreError) else f"{record.path}: {str(error) or type(error).__name__}"
+        )
         return replace(record, status="failed", reason=reason, seconds=time.perf_counter() - begin, model=None)
 
 

@@ -1,0 +1,70 @@
+"""The command line. Only here do errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from restore import __version__
+from restore.cli.photos import photos
+from restore.cli.stopping import raise_on_sigterm
+from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
+
+app = typer.Typer(
+    name="restore",
+    help="Colour for black-and-white archives. The luma that was scanned stays as it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(photos)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"restore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with the code that docs/errors.md gives."""
+    raise_on_sigterm()
+    try:
+        app()
+    except RestoreError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("interrupted. Run the same command again to go on")
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except Terminated:
+        _say("terminated. Run the same command again to go on")
+        sys.exit(TERMINATED_EXIT_CODE)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  the last resort: one line instead of a traceback
+        if os.environ.get("RESTORE_DEBUG") == "1":
+            traceback.print_exc()
+        _say(f"unexpected {type(error).__name__}: {error}. Please report it, with what RESTORE_DEBUG=1 prints")
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    from restore.progress import say
+
+    say(f"restore: error: {text}", error=True)

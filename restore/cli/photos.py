@@ -1,0 +1,116 @@
+"""`restore photos`: parse, build the options, call, exit."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restore.errors import SomeFilesFailedError, UsageError
+from restore.options import EngineOptions, PhotoOptions
+
+
+class FormatChoice(str, Enum):
+    """--format, as typer wants it."""
+
+    keep = "keep"
+    jpg = "jpg"
+    png = "png"
+    tif = "tif"
+    webp = "webp"
+
+
+class AlreadyColorChoice(str, Enum):
+    """--already-color, as typer wants it."""
+
+    keep = "keep"
+    skip = "skip"
+    recolor = "recolor"
+
+
+def photos(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, and folders of them.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results. Default: <folder>-restored, or <stem>-restored<suffix> for a file."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model's name, a checkpoint file or the folder of a run.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    batch: Annotated[int | None, typer.Option(help="Photos a step. Default: what suits the device.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the network's view in pixels. Default: the model's.")
+    ] = None,
+    saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
+    format: Annotated[FormatChoice, typer.Option(help="Format of the results.")] = FormatChoice.keep,
+    quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
+    recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Only files whose name or path fits. May be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Not files or folders that fit. May be repeated.")
+    ] = None,
+    already_color: Annotated[
+        AlreadyColorChoice, typer.Option(help="Photos in colour: copy as they are, leave out, or colour anew.")
+    ] = AlreadyColorChoice.keep,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write results again that are there already.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write a report of every file.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Threads that read, and that write. Default: processors.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
+) -> None:
+    """Colour photos: a coloured copy of each, in the same tree of folders. Originals are never touched."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
+    if dry_run and report:
+        raise UsageError("--report tells of a run, and --dry-run does none", "Give one of them")
+    options = PhotoOptions(
+        inputs=inputs,
+        output=output,
+        saturation=saturation,
+        format=format.value,
+        quality=quality,
+        recursive=recursive,
+        include=include or (),
+        exclude=exclude or (),
+        overwrite=overwrite,
+        dry_run=dry_run,
+        report=report,
+        already_color=already_color.value,
+        jobs=jobs,
+    )
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size)
+    if options.dry_run:
+        _preview(options, quiet=quiet)
+        return
+    _restore(options, engine_options, quiet=quiet, verbose=verbose)
+
+
+def _preview(options: PhotoOptions, *, quiet: bool) -> None:
+    from restore.photos.pipeline import preview
+    from restore.progress import say
+
+    for record in preview(options):
+        if record.status == "done":
+            say(f"{record.path} -> {record.output}")
+        elif not quiet or record.status == "failed":
+            say(f"{record.path}: {record.status}: {record.reason}", error=record.status == "failed")
+
+
+def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:
+    import warnings
+
+    from restore.cli.stopping import stop_gently
+    from restore.photos.pipeline import restore_photos
+    from restore.progress import make_progress
+
+    # What Pillow warns of (odd metadata, large scans) either doesn't matter here or comes as an error as well.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with stop_gently() as stopping:
+        summary = restore_photos(options, engine_options, make_progress(quiet=quiet, verbose=verbose), stopping)
+    if summary.failed:
+        of = f"{summary.failed} of {summary.found} photos"
+        raise SomeFilesFailedError(f"{of} could not be coloured", "Their names and reasons are above")

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM: the first asks for a gentle end, the second ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from restore.errors import Terminated
+
+_EXCEPTIONS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
+def raise_on_sigterm() -> None:
+    """Make SIGTERM an exception, as SIGINT is one already, so that what is half-written is cleaned up."""
+    signal.signal(signal.SIGTERM, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise _EXCEPTIONS[number]
+
+
+@contextlib.contextmanager
+def stop_gently() -> Iterator[Callable[[], bool]]:
+    """Yields a question: has a signal asked to stop? When the block has ended after one, its exception is raised."""
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if received:
+            _raise(number, frame)
+        received.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        raise _EXCEPTIONS[received[0]]
