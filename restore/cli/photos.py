@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from restore.errors import SomeFilesFailedError, UsageError
-from restore.options import EngineOptions, PhotoOptions
-
-
-class FormatChoice(str, Enum):
-    """--format, as typer wants it."""
-
-    keep = "keep"
-    jpg = "jpg"
-    png = "png"
-    tif = "tif"
-    webp = "webp"
-
-
-class AlreadyColorChoice(str, Enum):
-    """--already-color, as typer wants it."""
-
-    keep = "keep"
-    skip = "skip"
-    recolor = "recolor"
+from restore.options import AlreadyColor, EngineOptions, Format, PhotoOptions
 
 
 def photos(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, and folders of them.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, and folders of them.")],
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the results. Default: <folder>-restored, or <stem>-restored<suffix> for a file."),
@@ -43,7 +24,7 @@ def photos(
         int | None, typer.Option(help="Side of the network's view in pixels. Default: the model's.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
-    format: Annotated[FormatChoice, typer.Option(help="Format of the results.")] = FormatChoice.keep,
+    format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
     include: Annotated[
@@ -53,8 +34,8 @@ def photos(
         list[str] | None, typer.Option(metavar="GLOB", help="Not files or folders that fit. May be repeated.")
     ] = None,
     already_color: Annotated[
-        AlreadyColorChoice, typer.Option(help="Photos in colour: copy as they are, leave out, or colour anew.")
-    ] = AlreadyColorChoice.keep,
+        AlreadyColor, typer.Option(help="Photos in colour: copy as they are, leave out, or colour anew.")
+    ] = "keep",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write results again that are there already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write a report of every file.")] = None,
@@ -71,7 +52,7 @@ def photos(
         inputs=inputs,
         output=output,
         saturation=saturation,
-        format=format.value,
+        format=format,
         quality=quality,
         recursive=recursive,
         include=include or (),
@@ -79,7 +60,7 @@ def photos(
         overwrite=overwrite,
         dry_run=dry_run,
         report=report,
-        already_color=already_color.value,
+        already_color=already_color,
         jobs=jobs,
     )
     engine_options = EngineOptions(model=model, device=device, batch=batch, size=size)

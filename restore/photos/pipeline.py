@@ -266,7 +266,7 @@ class _Run:
         except RestoreError as error:
             self._fail(error)
             for loaded in batch:
-                yield Record(loaded.planned.source, "failed", loaded.planned.output, str(error))
+                yield Record(loaded.planned.source, "failed", reason=str(error))
             return
         seconds = (time.perf_counter() - begin) / len(batch)
         for loaded, ab in zip(batch, guesses, strict=True):
@@ -303,7 +303,7 @@ class _Run:
         reason = (
             str(error) if isinstance(error, RestoreError) else f"{record.path}: {str(error) or type(error).__name__}"
         )
-        return replace(record, status="failed", reason=reason, seconds=time.perf_counter() - begin, model=None)
+        return replace(record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None)
 
 
 class _RunOver(Exception):

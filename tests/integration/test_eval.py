@@ -45,7 +45,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("photos")
     for name in NAMES:
         folder = root / name[0]
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         Image.fromarray(getattr(data, name)()).save(folder / f"{name}.png")
     return root
 
