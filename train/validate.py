@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from restore.colorizers import Engine, NetworkColorModel
+from restore.errors import InputError
 from restore.merge import merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PhotoMeter, PhotoScores
 from restore.networks import Model
@@ -50,7 +51,7 @@ class Validation:
             try:
                 with Image.open(io.BytesIO(self._held_out.read(index))) as picture:
                     original = np.asarray(picture.convert("RGB"))
-            except (OSError, ValueError):
+            except (OSError, ValueError, InputError):
                 continue
             luma = np.asarray(Image.fromarray(original).convert("L"))
             small = shrink_luma(luma, engine.size)

@@ -60,6 +60,7 @@ def photos(
 
 def _print(result: Evaluation, console: Console) -> None:
     from restore.metrics import PROTOCOL
+    from restore.progress import say
 
     engine = result.engine
     console.print(_table(result, plain=not console.is_terminal))
@@ -78,9 +79,7 @@ def _print(result: Evaluation, console: Console) -> None:
         if path:
             lines.append(f"Written: {path}")
     for line in lines:
-        # Names of files can hold anything, also line breaks and what is no valid text.
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        console.print(shown, markup=False, soft_wrap=True)
+        say(line)
 
 
 def _some(lines: list[str]) -> list[str]:
