@@ -199,7 +199,7 @@ class _Run:
         except _RunOver:
             return None
         except (RestoreError, OSError, MemoryError) as error:
-            return self._failed(record, error, begin)
+            return self._failed(planned, record, error, begin)
         return _Loaded(planned, photo, luma, small, engine, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
@@ -292,18 +292,21 @@ class _Run:
             chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
             data = encode(photo, loaded.luma, chroma, self._container(photo), self._options.quality)
             write_bytes(loaded.planned.output, data)
-        except (RestoreError, OSError, ValueError, MemoryError) as error:
-            return self._failed(record, error, begin)
+        except (RestoreError, MemoryError) as error:
+            return self._failed(loaded.planned, record, error, begin)
         return replace(record, seconds=time.perf_counter() - begin)
 
-    def _failed(self, record: Record, error: Exception, begin: float) -> Record:
-        """The record of a file that could not be done. A full disk ends the run: no other file would fit."""
-        if isinstance(error, RestoreError) and is_disk_full(error):
+    def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
+        """The record of a file that could not be done. No other could when the disk is full, or when the output folder
+        can't even be made: these end the run."""
+        if isinstance(error, OutputError) and (is_disk_full(error) or not planned.root.is_dir()):
             self._fail(error)
         reason = (
             str(error) if isinstance(error, RestoreError) else f"{record.path}: {str(error) or type(error).__name__}"
         )
-        return replace(record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None)
+        return replace(
+            record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
+        )
 
 
 class _RunOver(Exception):

@@ -25,7 +25,8 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _SRGB_NAMES = ("srgb", "c2")  # c2: Facebook's minimal sRGB profile
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Of a TIFF's tags, what tells of the photo rather than of the file's structure.
-_TIFF_TAGS = (270, 271, 272, 305, 306, 315, 33432, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+_TIFF_TAGS = (270, 271, 272, 305, 306, 315, 33432)
+_EXIF_IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _UNCALIBRATED, _SRGB_COLOR_SPACE = 0xFFFF, 1
 
 
@@ -99,7 +100,8 @@ def _too_large(path: Path) -> InputError:
 
 def _read(path: Path) -> Photo:
     notes: list[str] = []
-    with Image.open(path, formats=tuple(CONTAINERS)) as image:
+    # Not by its path: Pillow then maps plain TIFFs into memory, and garbles those that lie on their side (as of 13.0).
+    with path.open("rb") as stream, Image.open(stream, formats=tuple(CONTAINERS)) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise _too_large(path)
         pages = getattr(image, "n_frames", 1)
@@ -190,9 +192,11 @@ def _exif(image: Image.Image, container: Container) -> bytes:
     source = image.getexif()
     carried = Image.Exif()
     for tag, value in source.items():
-        if tag != ExifTags.Base.Orientation and (container is not TIFF or tag in _TIFF_TAGS):
+        if container is TIFF and tag not in _TIFF_TAGS:
+            continue
+        if tag != ExifTags.Base.Orientation and tag not in _EXIF_IFDS:
             carried[tag] = value
-    for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+    for ifd in _EXIF_IFDS:
         values = dict(source.get_ifd(ifd))
         if values.get(ExifTags.Base.ColorSpace) == _UNCALIBRATED:
             values[ExifTags.Base.ColorSpace] = _SRGB_COLOR_SPACE

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
+from restore.errors import OutputError
 from restore.files import write_atomically
 from restore.merge import SmallChroma, merge_rgb, merge_ycbcr
 from restore.photos.containers import JPEG, PNG, TIFF, WEBP, Container
@@ -35,7 +36,7 @@ def encode(photo: Photo, luma: Plane, chroma: SmallChroma, container: Container,
         luma: (H, W), from `flatten`.
 
     Raises:
-        OSError, ValueError: the container can't hold such a picture (a WebP has at most 16,383 pixels a side).
+        OutputError: the container can't hold such a picture (a WebP has at most 16,383 pixels a side).
     """
     if container is JPEG:
         # In the encoder's own colour space: it converts nothing, and its luma is ours.
@@ -45,9 +46,15 @@ def encode(photo: Photo, luma: Plane, chroma: SmallChroma, container: Container,
         if photo.alpha is not None and container.has_alpha:
             picture.putalpha(Image.fromarray(photo.alpha))
     stream = io.BytesIO()
-    picture.save(
-        stream, container.name, **_save_options(container, quality), **_metadata_options(container, photo.metadata)
-    )
+    try:
+        options = _save_options(container, quality) | _metadata_options(container, photo.metadata)
+        picture.save(stream, container.name, **options)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise OutputError(
+            f"the result can't be encoded as {container.name}: {error}", "Try another --format"
+        ) from error
     return stream.getvalue()
 
 
@@ -56,12 +63,12 @@ def _save_options(container: Container, quality: int) -> dict[str, Any]:
         return {"quality": quality, "subsampling": _JPEG_420}
     if container is WEBP:
         return {"quality": quality}
-    if container is TIFF:
-        return {"compression": "tiff_adobe_deflate"}
     return {}
 
 
 def _metadata_options(container: Container, metadata: Metadata) -> dict[str, Any]:
+    if container is TIFF:
+        return _tiff_options(metadata)
     options: dict[str, Any] = {}
     if metadata.dpi and container is not WEBP:
         options["dpi"] = metadata.dpi
@@ -69,18 +76,28 @@ def _metadata_options(container: Container, metadata: Metadata) -> dict[str, Any
     if container is JPEG:
         # A segment of a JPEG ends at 64 KiB; the others have no such limit.
         exif, xmp = (data if len(data) < _JPEG_MAX_SEGMENT else b"" for data in (exif, xmp))
-    if exif and container in (JPEG, PNG, TIFF, WEBP):
+    if exif and container in (JPEG, PNG, WEBP):
         options["exif"] = exif
     if xmp:
         if container is PNG:
             info = PngImagePlugin.PngInfo()
             info.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
             options["pnginfo"] = info
-        elif container is TIFF:
-            options["tiffinfo"] = {_XMP_TAG: xmp}
         elif container in (JPEG, WEBP):
             options["xmp"] = xmp
     return options
+
+
+def _tiff_options(metadata: Metadata) -> dict[str, Any]:
+    tags = Image.Exif()
+    if metadata.exif:
+        tags.load(metadata.exif)
+    nested = any(tags.get_ifd(ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
+    if metadata.xmp:
+        tags[_XMP_TAG] = metadata.xmp
+    # Pillow compresses by way of libtiff, through which it can't write nested folders of tags.
+    options: dict[str, Any] = {"exif": tags, "compression": "raw" if nested else "tiff_adobe_deflate"}
+    return options | ({"dpi": metadata.dpi} if metadata.dpi else {})
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -1,0 +1,44 @@
+"""The command line answers quickly: help and version import nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
+COMMANDS = ["--help", "--version", "photos --help", "eval --help", "eval photos --help", "train --help"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    script = (
+        "import sys\nfrom restore.cli import main\n"
+        f"sys.argv = ['restore', *{command.split()!r}]\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    code = ended.code\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules], code or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY [] 0"
+    assert len(done.stdout.splitlines()) > 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_answers_in_half_a_second(command: str) -> None:
+    times = []
+    for _ in range(5):  # the best of a few, as the machine may be busy
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "restore", *command.split()], capture_output=True, check=True)
+        times.append(time.perf_counter() - begin)
+        if times[-1] < 0.5:
+            return
+    raise AssertionError(f"restore {command} took {min(times):.2f} s")
+
+
+def test_usage_errors_exit_with_2() -> None:
+    for command in (["photos"], ["photos", "x", "--format", "gif"], ["nonsense"], ["photos", "x", "--quality", "0"]):
+        done = subprocess.run([sys.executable, "-m", "restore", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, command
+        assert "Traceback" not in done.stderr
