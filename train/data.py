@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from restore.errors import InputError
 from restore.sources import PhotoSource
-from train.interrupts import in_worker
+from restore.stopping import leave_signals_to_parent
 
 _MAX_ASPECT = math.log(4 / 3)  # the engine squeezes photos into a square, so training sees them squeezed too
 _TRIES = 20  # broken pictures in a row before the data is called unusable
@@ -125,7 +125,7 @@ def _collate(samples: list[Batch]) -> Batch:
 
 
 def _start_worker(_: int) -> None:
-    in_worker()
+    leave_signals_to_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

@@ -16,11 +16,11 @@ from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from restore.errors import RestoreError, Terminated
 from restore.networks import Model
 from restore.sources import PhotoSource
+from restore.stopping import stop_gently
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
 from train.degrade import film_luma
 from train.encoders import encoder_parameters
-from train.interrupts import Interrupts
 from train.precision import apply_precision, autocast, fastest_precision
 from train.state import Ema, RunState, load_state, save_state
 from train.validate import Validation
@@ -75,8 +75,9 @@ def train(run: Run) -> None:
         )
         validation = Validation(run.held_out, config, run.device)
         try:
-            with Interrupts() as interrupts:
-                _steps(run, model, ema, optimizer, state, watch, validation, interrupts)
+            # A signal waits for the step in hand, so that what is saved is a whole step.
+            with stop_gently() as stopping:
+                _steps(run, model, ema, optimizer, state, watch, validation, stopping)
         except (KeyboardInterrupt, Terminated):
             _save(run, state, model, ema, optimizer)
             watch.say(f"stopped at step {state.step}; `restore train --resume --output {config.folder}` goes on")
@@ -101,7 +102,7 @@ def _steps(
     state: RunState,
     watch: Watch,
     validation: Validation,
-    interrupts: Interrupts,
+    stopping: Callable[[], bool],
 ) -> None:
     config = run.config
     total = config.total_steps(len(run.training))
@@ -110,8 +111,7 @@ def _steps(
     validated = 0.0  # seconds spent on validation, which no bound counts
     started = time.monotonic()
     model.train()
-    while (done := _done(config, state, total)) < 1:
-        interrupts.check()
+    while (done := _done(config, state, total)) < 1 and not stopping():
         batch = next(data)
         state.broken += batch.broken
         rate = _learning_rate(done, config.warmup)

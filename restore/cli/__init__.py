@@ -12,7 +12,7 @@ import typer
 from restore import __version__
 from restore.cli.eval import app as eval_app
 from restore.cli.photos import photos
-from restore.cli.stopping import raise_on_sigterm
+from restore.stopping import raise_on_sigterm
 from restore.cli.train import train
 from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
 

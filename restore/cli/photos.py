@@ -84,7 +84,7 @@ def _preview(options: PhotoOptions, *, quiet: bool) -> None:
 def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:
     import warnings
 
-    from restore.cli.stopping import stop_gently
+    from restore.stopping import stop_gently
     from restore.photos.pipeline import restore_photos
     from restore.progress import make_progress
 

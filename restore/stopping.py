@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -23,8 +24,14 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def stop_gently() -> Iterator[Callable[[], bool]]:
-    """Yields a question: has a signal asked to stop? When the block has ended after one, its exception is raised."""
+    """Yields a question: has a signal asked to stop? When the block has ended after one, its exception is raised.
+
+    Outside the main thread, where Python allows no handlers, signals act as ever.
+    """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
 
     def handle(number: int, frame: FrameType | None) -> None:
         if received:
@@ -39,3 +46,9 @@ def stop_gently() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
     if received:
         raise _EXCEPTIONS[received[0]]
+
+
+def leave_signals_to_parent() -> None:
+    """For worker processes: Ctrl-C, which reaches the whole group, is the parent's business; SIGTERM ends silently."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
