@@ -12,9 +12,9 @@ import typer
 from restore import __version__
 from restore.cli.eval import app as eval_app
 from restore.cli.photos import photos
-from restore.stopping import raise_on_sigterm
 from restore.cli.train import train
 from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
+from restore.stopping import raise_on_sigterm
 
 app = typer.Typer(
     name="restore",

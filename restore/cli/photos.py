@@ -84,9 +84,9 @@ def _preview(options: PhotoOptions, *, quiet: bool) -> None:
 def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:
     import warnings
 
-    from restore.stopping import stop_gently
     from restore.photos.pipeline import restore_photos
     from restore.progress import make_progress
+    from restore.stopping import stop_gently
 
     # What Pillow warns of (odd metadata, large scans) either doesn't matter here or comes as an error as well.
     warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -1,0 +1,93 @@
+"""The shipped model through the library's face: real colour, the grey untouched, whatever the input's type."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from skimage import data
+
+from restore import Colorizer
+from restore.checkpoint import WEIGHTS_DIR, load_checkpoint
+from restore.errors import DeviceError, ModelError, UsageError
+from restore.metrics import PhotoMeter, colorfulness
+
+PHOTOS = ("astronaut", "coffee", "chelsea", "rocket")
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    return Colorizer(device="cpu")
+
+
+def grey(name: str) -> Image.Image:
+    return Image.fromarray(getattr(data, name)()).convert("L")
+
+
+def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
+    path = WEIGHTS_DIR / "default.safetensors"
+    assert path.stat().st_size < 32 * 2**20
+    _, info = load_checkpoint(path)
+    assert info.name == "default"
+    assert "research" in info.licence
+    assert info.training["steps"] > 0
+
+
+def test_photos_get_real_colour_nearer_to_the_truth_than_grey(colorizer: Colorizer) -> None:
+    meter = PhotoMeter()
+    for name in PHOTOS:
+        meter.add(getattr(data, name)(), np.asarray(colorizer.colorize(grey(name))))
+    scores = meter.scores()
+    assert 50 < scores.colorfulness_percent < 130
+    assert scores.model.psnr > scores.grey.psnr
+    assert scores.model.auc_rebalanced > scores.grey.auc_rebalanced
+
+
+def test_the_grey_stays(colorizer: Colorizer) -> None:
+    picture = grey("coffee")
+    coloured = colorizer.colorize(picture)
+    assert isinstance(coloured, Image.Image)
+    assert np.array_equal(np.asarray(coloured.convert("L")), np.asarray(picture))
+
+
+def test_arrays_come_back_in_their_depth(colorizer: Colorizer) -> None:
+    luma8 = np.asarray(grey("chelsea"))
+    assert colorizer.colorize(luma8).dtype == np.uint8
+    luma16: npt.NDArray[np.uint16] = luma8.astype(np.uint16) * 257
+    result = colorizer.colorize(luma16)
+    assert result.dtype == np.uint16
+    assert np.abs(result @ np.array([0.299, 0.587, 0.114]) - luma16).max() <= 2
+
+
+def test_many_sizes_keep_their_order(colorizer: Colorizer) -> None:
+    pictures = [grey(name).resize((60 + 10 * i, 50)) for i, name in enumerate(PHOTOS * 2)]
+    results = list(colorizer.colorize_many(pictures))
+    assert [result.size for result in results] == [picture.size for picture in pictures]  # type: ignore[union-attr]
+    alone = np.asarray(colorizer.colorize(pictures[3])).astype(int)
+    assert np.abs(np.asarray(results[3]).astype(int) - alone).max() <= 2
+
+
+def test_saturation_scales_the_colour() -> None:
+    picture = np.asarray(grey("astronaut"))
+    strengths = [
+        colorfulness(Colorizer(device="cpu", saturation=saturation).colorize(picture)) for saturation in (0.0, 0.5, 1.0)
+    ]
+    assert strengths[0] == 0
+    assert 0.3 * strengths[2] < strengths[1] < 0.8 * strengths[2]
+
+
+def test_what_cannot_be_is_said() -> None:
+    with pytest.raises(ModelError, match="nonsense"):
+        Colorizer("nonsense")
+    with pytest.raises(DeviceError, match="cuda:9"):
+        Colorizer(device="cuda:9")
+    with pytest.raises(UsageError, match="100"):
+        Colorizer(size=100)
+
+
+def test_other_types_are_refused(colorizer: Colorizer) -> None:
+    with pytest.raises(TypeError, match="float32"):
+        colorizer.colorize(np.zeros((8, 8), np.float32))  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="shape"):
+        colorizer.colorize(np.zeros((8, 8, 4), np.uint8))

@@ -1,0 +1,84 @@
+"""The engine: batches, memory back-off, devices."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from restore.colorizers import Engine
+from restore.errors import DeviceError, UsageError
+from restore.options import EngineOptions
+
+
+class Echo:
+    """A model that says each picture's mean, and has memory for a few pictures only."""
+
+    name, sha256, working_size, size_multiple = "echo", "", 64, 32
+
+    def __init__(self, room: int = 1000) -> None:
+        self.room = room
+        self.batches: list[int] = []
+
+    def prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.batches.clear()
+
+    def predict(self, luma: torch.Tensor) -> torch.Tensor:
+        if len(luma) > self.room:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        self.batches.append(len(luma))
+        return luma.mean((2, 3), keepdim=True).expand(-1, 2, 16, 16)
+
+
+def pictures(count: int) -> list[npt.NDArray[np.float32]]:
+    return [np.full((64, 64), i / count, np.float32) for i in range(count)]
+
+
+@pytest.mark.parametrize("room", [1000, 3, 1])
+def test_results_are_in_order_whatever_the_memory(room: int) -> None:
+    model = Echo(room)
+    results = Engine(model, EngineOptions(device="cpu", batch=8)).predict(pictures(19))
+    assert [round(float(ab.mean() * 19)) for ab in results] == list(range(19))
+    assert max(model.batches) <= min(room, 8)
+
+
+def test_back_off_lasts() -> None:
+    model = Echo(room=3)
+    engine = Engine(model, EngineOptions(device="cpu", batch=8))
+    engine.predict(pictures(8))
+    assert engine.batch == 2
+
+
+def test_no_room_for_one_is_an_error_not_a_grey_picture() -> None:
+    model = Echo()
+    engine = Engine(model, EngineOptions(device="cpu", batch=4))
+    model.room = 0
+    with pytest.raises(DeviceError, match="too little memory"):
+        engine.predict(pictures(4))
+
+
+def test_other_faults_are_not_swallowed() -> None:
+    class Broken(Echo):
+        def predict(self, luma: torch.Tensor) -> torch.Tensor:
+            if len(luma) > 1:
+                raise RuntimeError("shapes do not match")
+            return super().predict(luma)
+
+    engine = Engine(Broken(), EngineOptions(device="cpu", batch=4))
+    with pytest.raises(RuntimeError, match="shapes"):
+        engine.predict(pictures(4))
+
+
+def test_sizes_the_model_can_not_take() -> None:
+    class Coarse(Echo):
+        size_multiple = 256
+
+    with pytest.raises(UsageError, match="multiple of 256"):
+        Engine(Coarse(), EngineOptions(device="cpu", size=288))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_missing_gpu_is_named() -> None:
+    with pytest.raises(DeviceError, match="--device cpu"):
+        Engine(Echo(), EngineOptions(device="cuda"))
