@@ -58,7 +58,7 @@ class Colorizer:
                 (H, W, 3) RGB, of which the grey is taken.
 
         Returns:
-            RGB: a PIL image for a PIL image, else an (H, W, 3) array of the input's depth.
+            RGB: a PIL image for one of 8 bit, else an (H, W, 3) array of the input's depth (Pillow has no 16-bit RGB).
         """
         return next(self.colorize_many([image]))
 
@@ -70,11 +70,17 @@ class Colorizer:
             small = [shrink_luma(luma, self._engine.size) for luma in lumas]
             for image, luma, view, ab in zip(group, lumas, small, self._engine.predict(small), strict=True):
                 coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
-                yield Image.fromarray(coloured) if isinstance(image, Image.Image) else coloured
+                yield (
+                    Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
+                )
 
 
 def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     if isinstance(image, Image.Image):
+        if image.mode.startswith("I;16"):
+            return np.asarray(image).astype(np.uint16)
+        if image.mode.startswith(("I", "F")):
+            raise TypeError(f"pictures of mode {image.mode} have no known range; give an array of uint8 or uint16")
         return np.asarray(image.convert("L"))
     if image.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"pictures are arrays of uint8 or uint16, not {image.dtype}")

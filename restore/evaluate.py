@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,10 +22,10 @@ from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
 from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb
+from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey
 from restore.options import MAX_SATURATION, EngineOptions
 from restore.sheet import contact_sheet, thumbnail
-from restore.sources import PhotoSource, open_source
+from restore.sources import DECODE_ERRORS, PhotoSource, open_source
 
 SHEET_LABELS = ("grey", "ours", "original")
 _SHEET_ROWS = 12
@@ -34,24 +33,7 @@ _SHEET_CELL = 224
 _DECODERS = 2
 _AHEAD = 8  # pictures decoded before they are needed
 
-# What Pillow raises for damaged files, depending on the format.
-_DECODE_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    Image.DecompressionBombError,
-    InputError,
-)
-
 # A picture is grey when hardly any pixel (one in a thousand) has channels further apart than JPEG leaves them.
-_GREY_SPREAD = 8
-_GREY_SHARE = 0.001
 
 
 @dataclass(frozen=True)
@@ -177,7 +159,7 @@ class _Intake:
             with Image.open(io.BytesIO(self.source.read(index))) as picture:
                 original = None if _is_grey_mode(picture) else ImageOps.exif_transpose(picture).convert("RGB")
                 picture.load()
-        except _DECODE_ERRORS as error:
+        except DECODE_ERRORS as error:
             reason = error.message if isinstance(error, InputError) else str(error) or type(error).__name__
             return Broken(self.source.name(index), reason.replace("<_io.BytesIO object", "<data"))
         if original is None:
@@ -191,12 +173,6 @@ class _Intake:
 
 def _is_grey_mode(picture: Image.Image) -> bool:
     return picture.mode in ("1", "L", "LA", "La", "I", "F") or picture.mode.startswith("I;16")
-
-
-def is_grey(rgb: Rgb) -> bool:
-    """Whether a picture, (H, W, 3), has no colour worth measuring, but for the noise of its encoding."""
-    spread = rgb.max(axis=2) - rgb.min(axis=2)
-    return bool(np.count_nonzero(spread > _GREY_SPREAD) <= _GREY_SHARE * spread.size)
 
 
 def evaluate_photos(

@@ -287,3 +287,13 @@ def _check_pair(original: Rgb, result: Rgb) -> None:
         raise ValueError(
             f"pictures of {original.shape} {original.dtype} and {result.shape} {result.dtype} can't be compared"
         )
+
+
+_GREY_SPREAD = 8
+_GREY_SHARE = 0.001
+
+
+def is_grey(rgb: Rgb) -> bool:
+    """Whether a picture, (H, W, 3), has no colour worth measuring, but for the noise of its encoding."""
+    spread = rgb.max(axis=2) - rgb.min(axis=2)
+    return bool(np.count_nonzero(spread > _GREY_SPREAD) <= _GREY_SHARE * spread.size)

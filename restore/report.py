@@ -137,6 +137,8 @@ def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
         return
     if path.is_dir():
         raise OutputError(f"--report {path} is a folder", "Give the name of a .json file")
+    if path.exists() and path.suffix.lower() != ".json":
+        raise OutputError(f"--report {path} exists and is no .json file", "Give the name of a .json file")
     remove_stale_parts(path.parent)
     failure: BaseException | None = None
     with open_atomically(path) as stream:

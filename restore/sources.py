@@ -8,6 +8,7 @@ from several threads; opening a local file costs microseconds, decoding a pictur
 from __future__ import annotations
 
 import os
+import struct
 import tarfile
 from array import array
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,26 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from restore.errors import InputError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+
+# What Pillow raises for damaged files, depending on the format.
+DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    Image.DecompressionBombError,
+    InputError,
+)
 
 _NO_SHARD = -1
 

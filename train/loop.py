@@ -14,6 +14,7 @@ from torch import Tensor
 from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from restore.errors import RestoreError, Terminated
+from restore.files import write_atomically
 from restore.networks import Model
 from restore.sources import PhotoSource
 from restore.stopping import stop_gently
@@ -64,8 +65,7 @@ def train(run: Run) -> None:
     state = load_state(run.config.folder, model, ema, optimizer) if run.resume else RunState()
     config = run.config if run.resume else _resolve_precision(run, model)
     run = replace(run, config=config)
-    config.folder.mkdir(parents=True, exist_ok=True)
-    (config.folder / CONFIG_NAME).write_text(config.to_json(), encoding="utf-8")
+    write_atomically(config.folder / CONFIG_NAME, lambda stream: stream.write(config.to_json().encode()))
     apply_precision(model, config.precision)
     with Watch(config.folder, state.step, run.quiet) as watch:
         watch.say(
@@ -213,6 +213,11 @@ def _done(config: TrainConfig, state: RunState, total: int | None) -> float:
 
 
 def _save(run: Run, state: RunState, model: Model, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise DivergedError(
+            f"the weights are no longer numbers at step {state.step}",
+            f"Lower --learning-rate; {run.config.folder} keeps the last good state",
+        )
     save_state(run.config.folder, state, model, ema, optimizer)
     save_checkpoint(run.config.folder / "last.safetensors", ema.model, _info(run, state))
 

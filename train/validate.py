@@ -14,14 +14,14 @@ from PIL import Image
 from restore.colorizers import Engine, NetworkColorModel
 from restore.errors import InputError
 from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PhotoMeter, PhotoScores
+from restore.metrics import PhotoMeter, PhotoScores, is_grey
 from restore.networks import Model
 from restore.options import EngineOptions
-from restore.sheet import contact_sheet
-from restore.sources import PhotoSource
+from restore.sheet import contact_sheet, thumbnail
+from restore.sources import DECODE_ERRORS, PhotoSource
 from train.config import TrainConfig
 
-_SHOWN = 12
+_SHOWN, _CELL = 12, 200
 _PSNR_WEIGHT = 3.0  # rebalanced AuC alone favours garish colour, PSNR alone grey; a run moves both about this far apart
 
 
@@ -51,15 +51,20 @@ class Validation:
             try:
                 with Image.open(io.BytesIO(self._held_out.read(index))) as picture:
                     original = np.asarray(picture.convert("RGB"))
-            except (OSError, ValueError, InputError):
+            except DECODE_ERRORS:
                 continue
+            if is_grey(original):
+                continue  # its PSNR is infinite, and it says nothing of colour
             luma = np.asarray(Image.fromarray(original).convert("L"))
             small = shrink_luma(luma, engine.size)
             coloured = merge_rgb(luma, small_chroma(small, engine.predict([small])[0]))
             meter.add(original, np.asarray(coloured, np.uint8))
             if len(rows) < _SHOWN:
-                rows.append([np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original])
-        contact_sheet(sheet, rows, ("grey", "ours", "original"), cell=200)
+                triple = (np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original)
+                rows.append([thumbnail(picture, _CELL) for picture in triple])
+        if not rows:
+            raise InputError("none of the held-out pictures is a readable colour picture", "Give others with --val")
+        contact_sheet(sheet, rows, ("grey", "ours", "original"), cell=_CELL)
         return _scores(meter.scores())
 
 

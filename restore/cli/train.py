@@ -85,7 +85,9 @@ def _resumed(given: dict[str, Any]) -> Any:
     if others := sorted(set(given) - {"output"}):
         flags = ", ".join("--" + name.replace("_", "-") for name in others)
         raise UsageError(f"--resume goes on with the run's own settings, so {flags} can't be given", "Leave them out")
-    return read_config(Path(given["output"]))
+    import dataclasses
+
+    return dataclasses.replace(read_config(Path(given["output"])), output=given["output"])
 
 
 def _new(given: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -121,9 +122,11 @@ def _settled(planned: Planned, options: PhotoOptions) -> Record | None:
     if isinstance(planned, PassedOver):
         return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
     if not options.overwrite:
-        for path in (planned.output, planned.copy):
-            if path.exists():
-                return Record(planned.source, "skipped", path, "already done", already_done=True)
+        # os.path.exists, unlike Path.exists, says no to a name that is too long.
+        if os.path.exists(planned.output):  # noqa: PTH110
+            return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
+        if os.path.exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:  # noqa: PTH110
+            return Record(planned.source, "skipped", planned.copy, "already done", already_done=True)
     return None
 
 

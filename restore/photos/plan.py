@@ -66,6 +66,7 @@ def find_roots(options: PhotoOptions) -> list[Root]:
         _check_is_folder(options.output)
     roots: list[Root] = []
     taken: set[str] = set()
+    beside: dict[Path, set[str]] = {}
     for source in inputs:
         if source.is_dir():
             roots.append(Root(source, _folder_output(source, options.output, alone=len(inputs) == 1, taken=taken)))
@@ -73,7 +74,13 @@ def find_roots(options: PhotoOptions) -> list[Root]:
             roots.append(Root(source, options.output, _free_name(source.name, options.format, taken)))
         else:
             name = f"{source.stem}{OUTPUT_SUFFIX}{source.suffix}"
-            roots.append(Root(source, source.parent, _free_name(name, options.format, set())))
+            roots.append(
+                Root(
+                    source,
+                    source.parent,
+                    _free_name(name, options.format, beside.setdefault(source.parent.resolve(), set())),
+                )
+            )
     _refuse_originals(roots, options)
     return roots
 
@@ -133,7 +140,8 @@ def _refuse_originals(roots: Sequence[Root], options: PhotoOptions) -> None:
                 raise OutputError(f"output {place} holds the input folder {folder}", "Choose another with --output")
     for root in (root for root in roots if root.name):
         target = root.output.resolve() / root.name
-        if target == root.source.resolve() or (options.overwrite and target in files):
+        copy = _copy_path(root.source, target)
+        if root.source.resolve() in (target, copy) or (options.overwrite and files & {target, copy}):
             raise OutputError(f"output {root.output / root.name} is itself an input", "Choose a folder with --output")
 
 

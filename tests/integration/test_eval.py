@@ -19,9 +19,9 @@ from skimage import data
 from restore.checkpoint import CheckpointInfo, save_checkpoint, sha256
 from restore.colorizers import load_engine
 from restore.errors import InputError, OutputError, RestoreError, SomeFilesFailedError, UsageError
-from restore.evaluate import EvalOptions, evaluate_photos, is_grey
+from restore.evaluate import EvalOptions, evaluate_photos
 from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PROTOCOL, measure
+from restore.metrics import PROTOCOL, is_grey, measure
 from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
 from restore.options import EngineOptions
 from restore.sheet import contact_sheet, draw_sheet

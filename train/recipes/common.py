@@ -33,6 +33,12 @@ def prepare(config: TrainConfig, head: str) -> Parts:
     device = find_device(config.device)
     torch.manual_seed(config.seed)
     model = _model(config, head)
+    multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
+    if config.size % multiple:
+        raise UsageError(
+            f"--size {config.size} does not suit {model.config.generator.architecture}",
+            f"Give a multiple of {multiple}",
+        )
     data = open_source(Path(config.data).expanduser())
     if config.val is None:
         # A fifth at most, so that small collections keep something to learn from.
