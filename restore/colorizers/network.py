@@ -35,6 +35,7 @@ class NetworkColorModel:
         self.working_size = model.config.working_size
         self.size_multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         self._reference = copy.deepcopy(model).eval().requires_grad_(False)
+        fold_batch_norms(self._reference.generator)
         self._model: Model = self._reference
         self._device, self._dtype = torch.device("cpu"), torch.float32
 
@@ -46,7 +47,6 @@ class NetworkColorModel:
 
     def prepare(self, device: torch.device, dtype: torch.dtype) -> None:
         model = copy.deepcopy(self._reference)
-        fold_batch_norms(model.generator)
         # Converted weights rather than autocast: no casts at run time. The head stays in float32.
         model.generator.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
         model.head.to(device)
