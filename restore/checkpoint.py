@@ -95,7 +95,7 @@ def load_checkpoint(path: Path) -> tuple[Model, CheckpointInfo]:
 def _config_from_json(text: str) -> ModelConfig:
     fields = json.loads(text)
     generator, head = GeneratorConfig(**fields["generator"]), HeadConfig(**fields["head"])
-    return ModelConfig(generator, head, int(fields["working_size"]), bool(fields.get("mirror", False)))
+    return ModelConfig(generator, head, int(fields["working_size"]))
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

@@ -55,6 +55,8 @@ def class_weights(prior: Tensor) -> Tensor:
 def balanced_cross_entropy(logits: Tensor, ab: Tensor, labels: SoftLabels, weights: Tensor) -> Tensor:
     """Cross-entropy against soft labels, each pixel weighted by its nearest bin's weight (Zhang et al. 2016, eq. 2).
 
+    The mean is a weighted one, so that a batch of rare colours does not count for several.
+
     Args:
         logits: (N, Q, h, w).
         ab: (N, 2, H, W) in Lab units.
@@ -63,7 +65,8 @@ def balanced_cross_entropy(logits: Tensor, ab: Tensor, labels: SoftLabels, weigh
     nearest = labels.nearest[rows]
     log_p = F.log_softmax(logits.permute(0, 2, 3, 1).reshape(-1, labels.count).float(), dim=1)
     cross_entropy = -(labels.shares[rows] * log_p.gather(1, nearest)).sum(1)
-    return (weights[nearest[:, 0]] * cross_entropy).mean()
+    weight = weights[nearest[:, 0]]
+    return (weight * cross_entropy).sum() / weight.sum()
 
 
 _REGRESSION = {"l1": F.l1_loss, "mse": F.mse_loss, "huber": F.smooth_l1_loss}

@@ -1,7 +1,6 @@
 """Make a run's best checkpoint into a model to ship: half precision, a name, its terms, its decoding.
 
 python -m train.publish RUN --name default --licence "…" [--temperature T] [--rebalance U] [--working-size PX]
-    [--mirror]
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ def publish(
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean.")] = None,
     rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural.")] = None,
     working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Average with the mirrored picture's guess.")] = False,
 ) -> None:
     """Write the model in half precision."""
     model, info = load_checkpoint(find_checkpoint(run))
@@ -34,7 +32,7 @@ def publish(
         rebalance=head.rebalance if rebalance is None else rebalance,
     )
     size = working_size or model.config.working_size
-    model.config = replace(model.config, head=head, working_size=size, mirror=mirror)
+    model.config = replace(model.config, head=head, working_size=size)
     path = output / f"{name}.safetensors"
     save_checkpoint(path, model, CheckpointInfo(name, licence, info.training), half=True)
     typer.echo(f"wrote {path}, {path.stat().st_size / 2**20:.1f} MiB")

@@ -11,11 +11,14 @@ from restore.options import EngineOptions
 __all__ = ["ColorModel", "Engine", "NetworkColorModel", "load_engine"]
 
 
-def load_engine(options: EngineOptions) -> Engine:
+def load_engine(options: EngineOptions, callers: int = 1) -> Engine:
     """The engine for a model given by name, file or run folder.
+
+    Args:
+        callers: see `Engine`.
 
     Raises:
         ModelError: no such model, or a damaged one.
         DeviceError: the device is not there.
     """
-    return Engine(NetworkColorModel.from_file(find_checkpoint(options.model)), options)
+    return Engine(NetworkColorModel.from_file(find_checkpoint(options.model)), options, callers)

@@ -46,10 +46,7 @@ class Model(nn.Module):
         return self.generator(scaled_l)
 
     def forward(self, scaled_l: Tensor) -> Tensor:
-        ab = self.head.decode(self.raw(scaled_l))
-        if not self.config.mirror:
-            return ab
-        return (ab + self.head.decode(self.raw(scaled_l.flip(3))).flip(3)) / 2
+        return self.head.decode(self.raw(scaled_l))
 
 
 def build_model(config: ModelConfig) -> Model:

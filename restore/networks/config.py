@@ -39,11 +39,8 @@ class ModelConfig:
 
     Args:
         working_size: height and width of the network's input in pixels.
-        mirror: when colouring, average the guesses for the picture and for its mirror image. Twice the network's
-            work for a little less error.
     """
 
     generator: GeneratorConfig
     head: HeadConfig
     working_size: int = 256
-    mirror: bool = False

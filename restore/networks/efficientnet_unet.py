@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import Conv2dNormActivation
+
+from restore.networks.blocks import conv_norm_act
 
 
 class _Stage(NamedTuple):
@@ -37,15 +38,15 @@ _SKIP_AFTER = (0, 1, 2, 4, 6)  # stages whose outputs are the features at stride
 def _conv(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
 ) -> nn.Module:
-    return Conv2dNormActivation(
-        in_channels,
-        out_channels,
-        kernel,
-        stride,
-        groups=groups,
-        norm_layer=lambda channels: nn.BatchNorm2d(channels, eps=1e-3),
-        activation_layer=nn.ReLU6 if act else None,
-    )
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2 if stride == 1 else 0, 1, groups, bias=False),
+        nn.BatchNorm2d(out_channels, eps=1e-3),
+    ]
+    if stride == 2:
+        # TensorFlow's SAME for even sizes, one pixel more behind than before: the weights were trained with it.
+        before = (kernel - 2) // 2
+        layers.insert(0, nn.ZeroPad2d((before, before + 1, before, before + 1)))
+    return nn.Sequential(*layers, *([nn.ReLU6(inplace=True)] if act else []))
 
 
 class _MBConv(nn.Module):
@@ -102,19 +103,12 @@ class _UpBlock(nn.Module):
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(in_channels, out_channels, 1)
-        self.skip = nn.Conv2d(skip_channels, out_channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
-        self.act = nn.ReLU(inplace=True)
-        self.conv = nn.Sequential(
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-        )
+        self.reduce = conv_norm_act(in_channels, out_channels, 1)
+        self.skip = conv_norm_act(skip_channels, out_channels, 1)
+        self.conv = conv_norm_act(out_channels, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(self.reduce(x), scale_factor=2.0, mode="nearest") + self.skip(skip)
-        return self.conv(self.act(self.norm(x)))
+        return self.conv(F.interpolate(self.reduce(x), scale_factor=2.0, mode="nearest") + self.skip(skip))
 
 
 class EfficientNetUNet(nn.Module):

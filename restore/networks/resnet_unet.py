@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from restore.networks.blocks import PixelShuffleUp, conv_norm_act
 
-_BUILDERS = {18: torchvision.models.resnet18, 34: torchvision.models.resnet34, 50: torchvision.models.resnet50}
+_DEPTHS = (18, 34, 50)
 
 
 class ResNetUNet(nn.Module):
@@ -29,12 +28,14 @@ class ResNetUNet(nn.Module):
         self, out_channels: int = 2, depth: int = 18, width: int = 64, output_stride: int = 1, tanh: bool = True
     ) -> None:
         super().__init__()
-        if depth not in _BUILDERS:
-            raise ValueError(f"depth must be one of {sorted(_BUILDERS)}, not {depth}")
+        if depth not in _DEPTHS:
+            raise ValueError(f"depth must be one of {list(_DEPTHS)}, not {depth}")
         if output_stride not in (1, 2, 4):
             raise ValueError(f"output_stride must be 1, 2 or 4, not {output_stride}")
         self.output_stride = output_stride
-        resnet = _BUILDERS[depth](weights=None)
+        from torchvision import models  # a second at start-up, which other networks need not spend
+
+        resnet = models.get_model(f"resnet{depth}", weights=None)
         channels = [64, *(64 * 2**i * (4 if depth == 50 else 1) for i in range(4))]
         self.stem = nn.Sequential(nn.Conv2d(1, 64, 7, 2, 3, bias=False), resnet.bn1, resnet.relu)
         self.pool = resnet.maxpool

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ class _Run:
         self._roots = roots
         self._input_folders = [root.source.resolve() for root in roots if not root.name]
         self._stopping = stopping
+        self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._checked_roots: set[Path] = set()
@@ -149,13 +151,12 @@ class _Run:
         """What ended the run early: a full disk, a model or device that can't be had."""
 
     def records(self) -> Generator[Record, None, None]:
-        """Every file's record, as it is through. At most a batch and twice the threads' photos are in memory."""
-        jobs = self._options.jobs or processors()
+        """Every file's record, as it is through. Few photos are in memory: a batch and two more for each thread."""
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
         planned = self._until_stopped(plan(self._roots, self._options))
-        read = map_in_threads(self._read, planned, jobs)
-        guessed = self._guess(read)
-        yield from map_in_threads(self._write, guessed, jobs)
+        read = map_in_threads(self._read, planned, self._jobs)
+        guessed = map_in_threads(self._guess, self._batches(read), self._jobs)
+        yield from map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
@@ -238,7 +239,7 @@ class _Run:
                 raise _RunOver
             if self._engine is None:
                 try:
-                    self._engine = load_engine(self._engine_options)
+                    self._engine = load_engine(self._engine_options, callers=self._jobs)
                 except RestoreError as error:
                     self.failure = error
                     raise _RunOver from error
@@ -247,7 +248,7 @@ class _Run:
     def _container(self, photo: Photo) -> Container:
         return photo.container if self._options.format == "keep" else BY_FORMAT[self._options.format]
 
-    def _guess(self, items: Iterable[_Loaded | Record | None]) -> Iterator[_Guessed | Record]:
+    def _batches(self, items: Iterable[_Loaded | Record | None]) -> Iterator[list[_Loaded] | Record]:
         batch: list[_Loaded] = []
         for item in items:
             if isinstance(item, Record):
@@ -255,25 +256,24 @@ class _Run:
             elif item is not None:
                 batch.append(item)
                 if len(batch) >= item.engine.batch:
-                    yield from self._guess_batch(batch)
+                    yield batch
                     batch = []
         if batch:
-            yield from self._guess_batch(batch)
+            yield batch
 
-    def _guess_batch(self, batch: list[_Loaded]) -> Iterator[_Guessed | Record]:
+    def _guess(self, batch: list[_Loaded] | Record) -> list[_Guessed | Record]:
+        if isinstance(batch, Record):
+            return [batch]
         if self.failure:
-            return
+            return []
         begin = time.perf_counter()
         try:
             guesses = batch[0].engine.predict([loaded.small for loaded in batch])
         except RestoreError as error:
             self._fail(error)
-            for loaded in batch:
-                yield Record(loaded.planned.source, "failed", reason=str(error))
-            return
+            return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
         seconds = (time.perf_counter() - begin) / len(batch)
-        for loaded, ab in zip(batch, guesses, strict=True):
-            yield _Guessed(loaded, ab, seconds)
+        return [_Guessed(loaded, ab, seconds) for loaded, ab in zip(batch, guesses, strict=True)]
 
     def _write(self, item: _Guessed | Record) -> Record:
         if isinstance(item, Record):

@@ -14,10 +14,10 @@ from restore.errors import OutputError
 from restore.files import write_atomically
 from restore.merge import SmallChroma, merge_rgb, merge_ycbcr
 from restore.photos.containers import JPEG, PNG, TIFF, WEBP, Container
+from restore.photos.jpeg import encode_jpeg
 from restore.photos.reading import Metadata, Photo, Plane
 
 _XMP_TAG = 700
-_JPEG_420 = 2
 _JPEG_MAX_SEGMENT = 65_000
 
 
@@ -38,32 +38,24 @@ def encode(photo: Photo, luma: Plane, chroma: SmallChroma, container: Container,
     Raises:
         OutputError: the container can't hold such a picture (a WebP has at most 16,383 pixels a side).
     """
-    if container is JPEG:
-        # In the encoder's own colour space: it converts nothing, and its luma is ours.
-        picture = Image.fromarray(merge_ycbcr(luma, chroma), "YCbCr")
-    else:
+    options = _metadata_options(container, photo.metadata)
+    try:
+        if container is JPEG:
+            return encode_jpeg(merge_ycbcr(luma, chroma), quality, options)
         picture = Image.fromarray(merge_rgb(luma, chroma))
         if photo.alpha is not None and container.has_alpha:
             picture.putalpha(Image.fromarray(photo.alpha))
-    stream = io.BytesIO()
-    try:
-        options = _save_options(container, quality) | _metadata_options(container, photo.metadata)
+        if container is WEBP:
+            options["quality"] = quality
+        stream = io.BytesIO()
         picture.save(stream, container.name, **options)
+        return stream.getvalue()
     except MemoryError:
         raise
     except Exception as error:
         raise OutputError(
             f"the result can't be encoded as {container.name}: {error}", "Try another --format"
         ) from error
-    return stream.getvalue()
-
-
-def _save_options(container: Container, quality: int) -> dict[str, Any]:
-    if container is JPEG:
-        return {"quality": quality, "subsampling": _JPEG_420}
-    if container is WEBP:
-        return {"quality": quality}
-    return {}
 
 
 def _metadata_options(container: Container, metadata: Metadata) -> dict[str, Any]:
