@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
 from restore.merge import merge_rgb, shrink_luma, small_chroma
@@ -54,8 +54,8 @@ class Colorizer:
         """Colour one picture.
 
         Args:
-            image: a PIL image (its grey is what `convert("L")` gives), or an array of 8 or 16 bit, (H, W) grey or
-                (H, W, 3) RGB, of which the grey is taken.
+            image: a PIL image (turned upright by its EXIF; its grey is what `convert("L")` gives), or an array of 8
+                or 16 bit, (H, W) grey or (H, W, 3) RGB, of which the grey is taken.
 
         Returns:
             RGB: a PIL image for one of 8 bit, else an (H, W, 3) array of the input's depth (Pillow has no 16-bit RGB).
@@ -81,7 +81,7 @@ def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
             return np.asarray(image).astype(np.uint16)
         if image.mode.startswith(("I", "F")):
             raise TypeError(f"pictures of mode {image.mode} have no known range; give an array of uint8 or uint16")
-        return np.asarray(image.convert("L"))
+        return np.asarray(ImageOps.exif_transpose(image).convert("L"))
     if image.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"pictures are arrays of uint8 or uint16, not {image.dtype}")
     if image.ndim == 2:

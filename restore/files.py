@@ -62,6 +62,16 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         write(stream)
 
 
+def exists(path: Path) -> bool:
+    """`Path.exists`, but no rather than an error where this user may not look, or the name is too long."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_folder(path: Path) -> bool:
+    """`Path.is_dir`, but no rather than an error where this user may not look."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def check_writable(folder: Path) -> None:
     """Tell early that nothing can be written to `folder`, which need not exist yet. Creates nothing.
 
@@ -69,9 +79,9 @@ def check_writable(folder: Path) -> None:
         OutputError: it is a file, or lies where this user may not write.
     """
     existing = folder
-    while not existing.exists() and existing != existing.parent:
+    while not exists(existing) and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir():
+    if not is_folder(existing):
         raise OutputError(f"{folder} can't be a folder: {existing} is a file", "Choose another place with --output")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"{folder} can't be written to", "Choose another place with --output")

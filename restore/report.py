@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 
 from restore import __version__
 from restore.errors import OutputError
-from restore.files import open_atomically, output_error, remove_stale_parts
+from restore.files import exists, is_folder, open_atomically, output_error, remove_stale_parts
 
 Status = Literal["done", "kept", "skipped", "failed"]
 STATUSES: tuple[Status, ...] = ("done", "kept", "skipped", "failed")
@@ -135,9 +135,9 @@ def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
     if path is None:
         yield None
         return
-    if path.is_dir():
+    if is_folder(path):
         raise OutputError(f"--report {path} is a folder", "Give the name of a .json file")
-    if path.exists() and path.suffix.lower() != ".json":
+    if exists(path) and path.suffix.lower() != ".json":
         raise OutputError(f"--report {path} exists and is no .json file", "Give the name of a .json file")
     remove_stale_parts(path.parent)
     failure: BaseException | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -49,6 +50,9 @@ def stop_gently() -> Iterator[Callable[[], bool]]:
 
 
 def leave_signals_to_parent() -> None:
-    """For worker processes: Ctrl-C, which reaches the whole group, is the parent's business; SIGTERM ends silently."""
+    """For worker processes: what is sent to the whole group (Ctrl-C, `timeout`, a job scheduler) is the parent's
+    business, so they leave the group; a SIGTERM from the parent ends them silently."""
+    if hasattr(os, "setsid"):
+        os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

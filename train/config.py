@@ -11,6 +11,7 @@ from typing import Any
 from restore.errors import InputError, UsageError
 
 CONFIG_NAME = "config.json"
+STATE_NAME = "state.pt"
 RECIPES = ("classes", "regression")
 PRECISIONS = ("auto", "fp32", "bf16", "mixed")
 
@@ -88,6 +89,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{_flag(name)} must be above 0, not {value}")
+        for name in ("seed", "workers", "weight_decay"):
+            if (value := getattr(self, name)) is not None:
+                _at_least(name, value, 0)
         for name in ("degrade", "crop", "ema", "warmup", "rebalance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{_flag(name)} must be between 0 and 1, not {getattr(self, name)}")
@@ -134,6 +138,6 @@ def _one_of(flag: str, value: str, known: tuple[str, ...]) -> None:
         raise UsageError(f"{flag} {value!r} is unknown", f"Known: {', '.join(known)}")
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def _at_least(name: str, value: float, least: int) -> None:
     if value < least:
         raise UsageError(f"{_flag(name)} must be at least {least}, not {value}")

@@ -74,20 +74,22 @@ def train(run: Run) -> None:
             f"run {config.folder}"
         )
         validation = Validation(run.held_out, config, run.device)
+        whole_step = False
         try:
-            # A signal waits for the step in hand, so that what is saved is a whole step.
+            # A signal waits for the step in hand, so that what is saved is a whole step; a second one does not wait.
             with stop_gently() as stopping:
                 _steps(run, model, ema, optimizer, state, watch, validation, stopping)
+                whole_step = True
         except (KeyboardInterrupt, Terminated):
+            if not whole_step:
+                raise
             _save(run, state, model, ema, optimizer)
             watch.say(f"stopped at step {state.step}; `restore train --resume --output {config.folder}` goes on")
             raise
         _save(run, state, model, ema, optimizer)
         _validate(run, state, ema, watch, validation)
         if state.broken:
-            watch.say(
-                f"{len(set(state.broken))} pictures could not be read: {', '.join(sorted(set(state.broken))[:5])} …"
-            )
+            watch.say(f"{len(state.broken)} pictures could not be read; {watch.metrics_path} names them")
         watch.say(
             f"done: {state.step} steps, {state.seconds / 60:.1f} minutes; "
             f"best checkpoint {config.folder / 'best.safetensors'}"
@@ -113,7 +115,7 @@ def _steps(
     model.train()
     while (done := _done(config, state, total)) < 1 and not stopping():
         batch = next(data)
-        state.broken += batch.broken
+        _note_broken(batch.broken, state, watch)
         rate = _learning_rate(done, config.warmup)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
@@ -141,6 +143,15 @@ def _steps(
             _validate(run, state, ema, watch, validation)
             model.train()
             validated += time.monotonic() - pause
+
+
+def _note_broken(names: list[str], state: RunState, watch: Watch) -> None:
+    """Name each unreadable picture once, however many epochs meet it."""
+    for name in names:
+        if name not in state.broken:
+            state.broken[name] = state.step
+            watch.record(state.step, broken=name)
+            watch.say(f"{name} can't be read and is passed over")
 
 
 def _step(run: Run, model: Model, optimizer: torch.optim.Optimizer, batch: Batch, step: int) -> tuple[Tensor, Tensor]:

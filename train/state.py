@@ -14,8 +14,7 @@ from torch.optim import Optimizer
 from restore.errors import InputError
 from restore.files import write_atomically
 from restore.networks import Model
-
-STATE_NAME = "state.pt"
+from train.config import STATE_NAME
 
 
 class Ema:
@@ -38,12 +37,12 @@ class Ema:
 
 @dataclass
 class RunState:
-    """Where a run stands."""
+    """Where a run stands. `broken` has the names of unreadable pictures, and the steps that met them first."""
 
     step: int = 0
     seconds: float = 0.0
     best: float = float("-inf")
-    broken: list[str] = field(default_factory=list)
+    broken: dict[str, int] = field(default_factory=dict)
 
 
 def save_state(folder: Path, state: RunState, model: Model, ema: Ema, optimizer: Optimizer) -> None:
@@ -71,7 +70,10 @@ def load_state(folder: Path, model: Model, ema: Ema, optimizer: Optimizer) -> Ru
         optimizer.load_state_dict(content["optimizer"])
         return RunState(**content["state"])
     except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no {STATE_NAME} to go on from", "Start without --resume") from error
+        raise InputError(
+            f"{folder} holds no {STATE_NAME}: the run ended before it saved anything",
+            "Delete the folder and start anew",
+        ) from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
             f"{path} is damaged: {str(error).splitlines()[0]}", "Start anew from best.safetensors with --init"

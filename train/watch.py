@@ -27,7 +27,7 @@ class Watch:
     """
 
     def __init__(self, folder: Path, step: int = 0, quiet: bool = False) -> None:
-        path = folder / "metrics.jsonl"
+        path = self.metrics_path = folder / "metrics.jsonl"
         kept = [line for line in _complete_lines(path) if json.loads(line)["step"] <= step]
         write_atomically(path, lambda stream: stream.write("".join(kept).encode()))
         self._metrics = path.open("a", encoding="utf-8")

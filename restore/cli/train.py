@@ -91,16 +91,25 @@ def _resumed(given: dict[str, Any]) -> Any:
 
 
 def _new(given: dict[str, Any]) -> Any:
+    from pathlib import Path
 
-    from train.config import CONFIG_NAME, TrainConfig
+    from train.config import CONFIG_NAME, STATE_NAME, TrainConfig
 
     if "data" not in given:
         raise UsageError("--data is missing", "Give a folder of images, tar shards, or a text file of paths")
     arguments = _arguments(given.pop("generator_arg", []))
+    for name in ("data", "val", "init", "encoder_weights"):
+        # A resumed run may begin in another folder. What is no path is a name, such as `default`.
+        if name in given and Path(given[name]).expanduser().exists():
+            given[name] = str(Path(given[name]).expanduser().resolve())
     given.setdefault("output", f"runs/{given.get('recipe', 'classes')}-{time.strftime('%Y%m%d-%H%M%S')}")
     config = TrainConfig(**given, generator_arguments=arguments)
     if (config.folder / CONFIG_NAME).exists():
-        raise OutputError(f"{config.folder} holds a run already", "Give another --output, or --resume")
+        if (config.folder / STATE_NAME).exists():
+            raise OutputError(f"{config.folder} holds a run already", "Give another --output, or --resume")
+        raise OutputError(
+            f"{config.folder} holds a run that ended before it saved anything", "Delete it, or give another --output"
+        )
     return config
 
 

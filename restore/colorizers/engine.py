@@ -52,8 +52,15 @@ class Engine:
         self._turn: AbstractContextManager[object] = nullcontext() if on_cpu else threading.Lock()
         if on_cpu and callers > 1:
             torch.set_num_threads(max(1, processors() // callers))
-        self._dtype = self._choose_dtype()
-        model.prepare(self._device, self._dtype)
+        try:
+            self._dtype = self._choose_dtype()
+            model.prepare(self._device, self._dtype)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                f"{self.device} has too little memory for model {model.name}", "Free some, or use --device cpu"
+            ) from error
 
     @property
     def model_name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, RestoreError
-from restore.files import check_writable, is_disk_full, remove_stale_parts
+from restore.files import check_writable, exists, is_disk_full, is_folder, remove_stale_parts
 from restore.merge import shrink_luma, small_chroma
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.containers import BY_FORMAT, Container
@@ -123,10 +122,9 @@ def _settled(planned: Planned, options: PhotoOptions) -> Record | None:
     if isinstance(planned, PassedOver):
         return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
     if not options.overwrite:
-        # os.path.exists, unlike Path.exists, says no to a name that is too long.
-        if os.path.exists(planned.output):  # noqa: PTH110
+        if exists(planned.output):
             return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
-        if os.path.exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:  # noqa: PTH110
+        if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:
             return Record(planned.source, "skipped", planned.copy, "already done", already_done=True)
     return None
 
@@ -302,7 +300,7 @@ class _Run:
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder
         can't even be made: these end the run."""
-        if isinstance(error, OutputError) and (is_disk_full(error) or not planned.root.is_dir()):
+        if isinstance(error, OutputError) and (is_disk_full(error) or not is_folder(planned.root)):
             self._fail(error)
         reason = (
             str(error) if isinstance(error, RestoreError) else f"{record.path}: {str(error) or type(error).__name__}"

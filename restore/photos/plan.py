@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from restore.errors import InputError, OutputError, UsageError
+from restore.files import exists, is_folder
 from restore.options import Format, PhotoOptions
 from restore.photos.containers import BY_FORMAT, SNIFF_BYTES, claims_picture, sniffs_as_picture
 
@@ -68,7 +69,7 @@ def find_roots(options: PhotoOptions) -> list[Root]:
     taken: set[str] = set()
     beside: dict[Path, set[str]] = {}
     for source in inputs:
-        if source.is_dir():
+        if is_folder(source):
             roots.append(Root(source, _folder_output(source, options.output, alone=len(inputs) == 1, taken=taken)))
         elif options.output is not None:
             roots.append(Root(source, options.output, _free_name(source.name, options.format, taken)))
@@ -88,8 +89,8 @@ def find_roots(options: PhotoOptions) -> list[Root]:
 def _distinct(inputs: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in inputs:
-        if not path.exists() and not path.is_symlink():
-            raise InputError(f"input {path} does not exist", "Check its spelling")
+        if not os.path.lexists(path):
+            raise InputError(f"input {path} does not exist, or may not be read", "Check its spelling")
         try:
             found.setdefault(path.resolve(strict=True), path)
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
@@ -98,9 +99,9 @@ def _distinct(inputs: Sequence[Path]) -> list[Path]:
 
 
 def _check_is_folder(output: Path) -> None:
-    if output.is_dir():
+    if is_folder(output):
         return
-    if output.exists():
+    if exists(output):
         raise OutputError(f"--output {output} is a file, not a folder", "Name a folder")
     if claims_picture(output.name):
         raise UsageError(
@@ -156,7 +157,7 @@ def plan(roots: Sequence[Root], options: PhotoOptions) -> Iterator[Planned]:
 
 def _plan_file(root: Root) -> Planned:
     source = root.source
-    if not source.is_file():
+    if not os.path.isfile(source):  # noqa: PTH113  Path.is_file raises where this user may not look
         return PassedOver(source, "it is no regular file", failed=claims_picture(source.name))
     if not claims_picture(source.name) and not _sniffs(source):
         return PassedOver(source, "it is no picture")
@@ -200,7 +201,7 @@ def _refuse_entry(entry: os.DirEntry[str], path: Path) -> PassedOver | None:
         if entry.is_symlink():
             if entry.is_dir():
                 return PassedOver(path, "it is a link to a folder; links to folders are not followed")
-            if not path.exists():
+            if not exists(path):
                 return PassedOver(path, "it is a link that leads nowhere", failed=claims)
         if not entry.is_file():
             return PassedOver(path, "it is no regular file", failed=claims)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -58,6 +60,15 @@ def test_arrays_come_back_in_their_depth(colorizer: Colorizer) -> None:
     result = colorizer.colorize(luma16)
     assert result.dtype == np.uint16
     assert np.abs(result @ np.array([0.299, 0.587, 0.114]) - luma16).max() <= 2
+
+
+def test_a_picture_on_its_side_is_turned_upright(colorizer: Colorizer, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "side.jpg"
+    grey("coffee").save(path, exif=exif)
+    with Image.open(path) as picture:
+        assert colorizer.colorize(picture).size == picture.size[::-1]
 
 
 def test_many_sizes_keep_their_order(colorizer: Colorizer) -> None:

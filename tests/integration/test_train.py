@@ -159,11 +159,11 @@ def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, t
         "--output",
         str(run),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(sent)
+        os.killpg(process.pid, sent)  # to the whole group, as a terminal and `timeout` do
         _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert "--resume" in said
@@ -206,6 +206,8 @@ def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_pat
         (["--data", "nowhere"], 3, "nowhere"),
         (["--data", "PICTURES", "--recipe", "magic"], 2, "classes"),
         (["--data", "PICTURES", "--size", "50"], 2, "multiple of 32"),
+        (["--data", "PICTURES", "--seed", "-1"], 2, "--seed"),
+        (["--data", "PICTURES", "--workers", "-1"], 2, "--workers"),
         (["--data", "PICTURES", "--generator", "magic"], 2, "efficientnet_unet"),
         (["--data", "PICTURES", "--generator-arg", "variant=9"], 2, "variant"),
         (["--data", "PICTURES", "--init", "nowhere.safetensors"], 6, "nowhere.safetensors"),
@@ -229,4 +231,30 @@ def test_an_existing_run_is_not_overwritten(pictures: Path, tmp_path: Path) -> N
     (run / "config.json").write_text("{}")
     result = restore("train", "--data", pictures, "--output", run)
     assert result.returncode == 4
+    assert "Delete it" in result.stderr  # there is nothing to resume in it
     assert (run / "config.json").read_text() == "{}"
+
+
+def test_a_second_signal_ends_at_once_and_saves_no_half_step(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "restore", "train", "--data", str(pictures), "--epochs", "10000", *QUICK]
+    command += ["--save-every", "3", "--output", str(run)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    torch.load(run / "state.pt", weights_only=True)
+
+
+def test_a_run_goes_on_from_another_folder(pictures: Path, tmp_path: Path) -> None:
+    """What --data named relative to the first working directory is found from any other."""
+    arguments = ["train", "--data", pictures.name, "--output", tmp_path / "run", "--steps", "2", *QUICK]
+    assert restore(*arguments, cwd=pictures.parent).returncode == 0
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace('"steps": 2', '"steps": 4'))
+    result = restore("train", "--resume", "--output", tmp_path / "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "4 steps" in result.stderr
