@@ -28,7 +28,8 @@ from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, bu
 from restore.sources import open_source
 from train.config import TrainConfig
 from train.data import CropDataset, batches
-from train.loop import Run, _optimizer, _resolve_precision, _step, network_input
+from train.inputs import network_input
+from train.loop import Run, _optimizer, _resolve_precision, _step
 from train.losses import regression_loss
 from train.precision import apply_precision
 
@@ -62,9 +63,9 @@ def new_model() -> Model:
     return build_model(ModelConfig(GeneratorConfig("unet"), HeadConfig("regression"), SIZE)).train()
 
 
-def images_per_second(step: Any, steps: int) -> float:
-    """Two steps of warm-up, then `steps` timed ones."""
-    for _ in range(2):
+def images_per_second(step: Any, steps: int, warm_up: int = 2) -> float:
+    """So many steps of warm-up, which also use up what workers have prefetched, then `steps` timed ones."""
+    for _ in range(warm_up):
         step()
     start = time.perf_counter()
     for _ in range(steps):
@@ -121,17 +122,16 @@ def our_step(folder: Path, device: torch.device) -> tuple[Any, str]:
     return step, config.precision
 
 
-def data_only(folder: Path, device: torch.device, steps: int) -> tuple[float, float]:
-    """Images per second of both data paths, up to tensors the network takes; the workers' prefetch is drained first."""
-    theirs = plain_batches(folder)
-    config = TrainConfig(data=str(folder), output="unused", size=SIZE, batch=BATCH)
-    ours = batches(CropDataset(open_source(folder), SIZE, config.crop, 0), BATCH, 0, WORKERS, False)
-    for _ in range(8):
-        next(ours)
-    for _ in range(4):
-        next(theirs)
-    ours_rate = images_per_second(lambda: network_input(next(ours).rgb.to(device), config, 0), steps * 5)
-    return images_per_second(lambda: next(theirs), steps), ours_rate
+def plain_data(folder: Path, steps: int) -> float:
+    data = plain_batches(folder)
+    return images_per_second(lambda: next(data), steps, warm_up=8)
+
+
+def our_data(folder: Path, device: torch.device, degrade: float, steps: int) -> float:
+    """Images per second up to tensors that the network takes."""
+    config = TrainConfig(data=str(folder), output="unused", size=SIZE, batch=BATCH, degrade=degrade)
+    data = batches(CropDataset(open_source(folder), SIZE, config.crop, 0), BATCH, 0, WORKERS, False)
+    return images_per_second(lambda: network_input(next(data).rgb.to(device), config, 0), steps, warm_up=30)
 
 
 def main() -> None:
@@ -142,7 +142,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_colour_photos(folder, 128)
-        theirs_data, ours_data = data_only(folder, device, 3 * arguments.steps)
+        theirs_data = plain_data(folder, 5 * arguments.steps)
+        ours_data = our_data(folder, device, 0.0, 40 * arguments.steps)
+        degraded_data = our_data(folder, device, 0.5, 20 * arguments.steps)
         step, precision = our_step(folder, device)
         ours = images_per_second(step, arguments.steps)
         theirs = images_per_second(plain_step(folder, device), arguments.steps)
@@ -150,6 +152,7 @@ def main() -> None:
     print(
         f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   ratio {ours_data / theirs_data:.1f}"
     )
+    print(f"  with film-like degradation, which the plain loop has not {degraded_data:16.1f}")
     print(f"whole step plain {theirs:7.1f} images/s   restore {ours:7.1f}   ratio {ours / theirs:.2f}   ({precision})")
 
 

@@ -77,9 +77,15 @@ def random_crop(
     crop_w, crop_h = min(width, max(1, round(side * stretch))), min(height, max(1, round(side / stretch)))
     left, top = int(rng.integers(width - crop_w + 1)), int(rng.integers(height - crop_h + 1))
     crop = picture[top : top + crop_h, left : left + crop_w]
-    smaller = crop_w > size or crop_h > size
-    crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC))
+    crop = np.asarray(cv2.resize(crop, (size, size), interpolation=_interpolation(crop_w / size, crop_h / size)))
     return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
+
+
+def _interpolation(*shrinking: float) -> int:
+    """Area averaging takes ten times as long as the bilinear one, which sees nearly every pixel up to a factor of 2."""
+    if max(shrinking) >= 2:
+        return cv2.INTER_AREA
+    return cv2.INTER_LINEAR if max(shrinking) > 1 else cv2.INTER_CUBIC
 
 
 class CropDataset(Dataset[Batch]):
@@ -119,9 +125,9 @@ class CropDataset(Dataset[Batch]):
 
 
 def _collate(samples: list[Batch]) -> Batch:
-    return Batch(
-        torch.stack([sample.rgb for sample in samples]), [name for sample in samples for name in sample.broken]
-    )
+    # Stacked as they are in memory, channels last, which OpenCV and the network both want.
+    rgb = torch.stack([sample.rgb.permute(1, 2, 0) for sample in samples]).permute(0, 3, 1, 2)
+    return Batch(rgb, [name for sample in samples for name in sample.broken])
 
 
 def _start_worker(_: int) -> None:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from restore.checkpoint import CheckpointInfo, save_checkpoint
-from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from restore.errors import RestoreError, Terminated
 from restore.files import write_atomically
 from restore.networks import Model
@@ -20,8 +19,8 @@ from restore.sources import PhotoSource
 from restore.stopping import stop_gently
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
-from train.degrade import film_luma
 from train.encoders import encoder_parameters
+from train.inputs import network_input
 from train.precision import apply_precision, autocast, fastest_precision
 from train.state import Ema, RunState, load_state, save_state
 from train.validate import Validation
@@ -164,19 +163,6 @@ def _step(run: Run, model: Model, optimizer: torch.optim.Optimizer, batch: Batch
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
     optimizer.step()
     return loss.detach(), norm
-
-
-@torch.no_grad()
-def network_input(rgb: Tensor, config: TrainConfig, step: int) -> tuple[Tensor, Tensor]:
-    """What the network sees and should say: degraded, scaled L (N, 1, S, S) and clean ab (N, 2, S, S) in Lab units.
-
-    Args:
-        rgb: (N, 3, S, S) uint8 on the training device; the Lab conversion happens there.
-    """
-    clean = rgb.float() / 255
-    random = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-    scaled_l = scale_l(lightness_from_luma(film_luma(clean, config.degrade, random)))
-    return scaled_l.contiguous(memory_format=torch.channels_last), rgb_to_lab(clean)[:, 1:]
 
 
 def _batches(run: Run, first_step: int) -> Iterator[Batch]:

