@@ -3,11 +3,14 @@
 Shapes are (…, 3, H, W) for RGB and Lab, (…, 2, H, W) for ab and CbCr, (…, 1, H, W) for L and luma. RGB and luma are
 encoded values in [0, 1]; L is in [0, 100], ab in about [−110, 110]; Cb and Cr are in [−0.5, 0.5].
 
-Sources: IEC 61966-2-1 (sRGB), CIE 15 (Lab), ITU-T T.871 (JFIF: Y′ = 0.299 R + 0.587 G + 0.114 B, full range).
+Sources: IEC 61966-2-1 (sRGB), CIE 15 (Lab), ITU-T T.871 (JFIF: Y′ = 0.299 R + 0.587 G + 0.114 B, full range), ITU-R
+BT.709 and BT.2020 (other weights, for film).
 `skimage.color` is the oracle of the tests.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +20,39 @@ from torch import Tensor
 # What networks see and give: L/50 − 1 and ab/110, both about [−1, 1].
 AB_SCALE = 110.0
 
-LUMA_R, LUMA_G, LUMA_B = 0.299, 0.587, 0.114
-CB_TO_B = 2 * (1 - LUMA_B)  # 1.772
-CR_TO_R = 2 * (1 - LUMA_R)  # 1.402
-CB_TO_G = -LUMA_B * CB_TO_B / LUMA_G
-CR_TO_G = -LUMA_R * CR_TO_R / LUMA_G
+
+@dataclass(frozen=True)
+class Matrix:
+    """The weights of Y′ = red · R + green · G + blue · B, and what follows for Cb and Cr."""
+
+    red: float
+    blue: float
+
+    @property
+    def green(self) -> float:
+        return 1 - self.red - self.blue
+
+    @property
+    def cb_to_b(self) -> float:
+        return 2 * (1 - self.blue)
+
+    @property
+    def cr_to_r(self) -> float:
+        return 2 * (1 - self.red)
+
+    @property
+    def cb_to_g(self) -> float:
+        return -self.blue * self.cb_to_b / self.green
+
+    @property
+    def cr_to_g(self) -> float:
+        return -self.red * self.cr_to_r / self.green
+
+
+BT601 = Matrix(red=0.299, blue=0.114)  # also JFIF's, and what Pillow's L is
+BT709 = Matrix(red=0.2126, blue=0.0722)
+BT2020 = Matrix(red=0.2627, blue=0.0593)
+
 
 # The matrix and white that skimage uses.
 _XYZ_FROM_RGB = (
@@ -95,25 +126,27 @@ def lightness_from_luma(luma: Tensor) -> Tensor:
     return 116.0 * _lab_f(linear_from_srgb(luma)) - 16.0
 
 
-def luma_from_rgb(rgb: Tensor) -> Tensor:
+def luma_from_rgb(rgb: Tensor, matrix: Matrix = BT601) -> Tensor:
     """Y′ of encoded RGB: (…, 3, H, W) to (…, 1, H, W)."""
     red, green, blue = rgb.unbind(-3)
-    return (LUMA_R * red + LUMA_G * green + LUMA_B * blue).unsqueeze(-3)
+    return (matrix.red * red + matrix.green * green + matrix.blue * blue).unsqueeze(-3)
 
 
-def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
+def rgb_to_ycbcr(rgb: Tensor, matrix: Matrix = BT601) -> Tensor:
     """Encoded RGB in [0, 1] to Y′ in [0, 1] and Cb, Cr in [−0.5, 0.5], (…, 3, H, W) both (full range)."""
-    luma = luma_from_rgb(rgb).squeeze(-3)
-    return torch.stack((luma, (rgb.select(-3, 2) - luma) / CB_TO_B, (rgb.select(-3, 0) - luma) / CR_TO_R), dim=-3)
+    luma = luma_from_rgb(rgb, matrix).squeeze(-3)
+    cb, cr = (rgb.select(-3, 2) - luma) / matrix.cb_to_b, (rgb.select(-3, 0) - luma) / matrix.cr_to_r
+    return torch.stack((luma, cb, cr), dim=-3)
 
 
-def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
+def ycbcr_to_rgb(ycbcr: Tensor, matrix: Matrix = BT601) -> Tensor:
     """The inverse of `rgb_to_ycbcr`, unclipped."""
     luma, cb, cr = ycbcr.unbind(-3)
-    return torch.stack((luma + CR_TO_R * cr, luma + CB_TO_G * cb + CR_TO_G * cr, luma + CB_TO_B * cb), dim=-3)
+    green = luma + matrix.cb_to_g * cb + matrix.cr_to_g * cr
+    return torch.stack((luma + matrix.cr_to_r * cr, green, luma + matrix.cb_to_b * cb), dim=-3)
 
 
-def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2) -> Tensor:
+def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2, matrix: Matrix = BT601) -> Tensor:
     """Cb, Cr of the colour that has this luma Y′ and these ab.
 
     A colour's L is not that of its grey (Y′ weighs encoded values, L linear light; for saturated red they are ten units
@@ -130,10 +163,10 @@ def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2) -> Tensor:
     lightness = target
     rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
     for _ in range(iterations):
-        reached = lightness_from_luma(luma_from_rgb(rgb).clamp(0.0, 1.5))
+        reached = lightness_from_luma(luma_from_rgb(rgb, matrix).clamp(0.0, 1.5))
         lightness = (lightness + target - reached).clamp(0.0, 120.0)
         rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
-    return rgb_to_ycbcr(rgb)[..., 1:, :, :]
+    return rgb_to_ycbcr(rgb, matrix)[..., 1:, :, :]
 
 
 def lab_from_array(rgb: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:

@@ -69,6 +69,12 @@ class SomeFilesFailedError(RestoreError):
     exit_code = 8
 
 
+class CheckError(RestoreError):
+    """A result is not what it should be, and did not get its name."""
+
+    exit_code = 9
+
+
 INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 

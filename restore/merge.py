@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from restore.color import CB_TO_B, CB_TO_G, CR_TO_G, CR_TO_R, LUMA_B, LUMA_G, LUMA_R, cbcr_from_ab
+from restore.color import BT601, Matrix, cbcr_from_ab
 
 FloatArray = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Planes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
 # Radii as shares of the working size, eps as variance of luma in [0, 1]. Chosen by full-size PSNR over held-out photos.
 _AB_RADIUS = 1 / 32
@@ -82,13 +81,16 @@ def guided_coefficients(guide: FloatArray, values: FloatArray, radius: int, eps:
     return np.asarray(cv2.merge(planes), np.float32)
 
 
-def small_chroma(small_luma: FloatArray, ab: FloatArray, saturation: float = 1.0) -> SmallChroma:
+def small_chroma(
+    small_luma: FloatArray, ab: FloatArray, saturation: float = 1.0, matrix: Matrix = BT601
+) -> SmallChroma:
     """What the network said, ready to be merged at any size.
 
     Args:
         small_luma: (S, S) in [0, 1], as `shrink_luma` gives it.
         ab: (2, h, w) in Lab units, h and w at most S.
         saturation: factor on ab.
+        matrix: the weights of the luma.
     """
     size = small_luma.shape[0]
     channels = np.ascontiguousarray(ab.transpose(1, 2, 0))
@@ -97,7 +99,9 @@ def small_chroma(small_luma: FloatArray, ab: FloatArray, saturation: float = 1.0
     sharp = fit[..., 0::2] * small_luma[..., None] + fit[..., 1::2]
     with torch.no_grad():
         cbcr = cbcr_from_ab(
-            torch.from_numpy(small_luma)[None], torch.from_numpy(sharp * np.float32(saturation)).permute(2, 0, 1)
+            torch.from_numpy(small_luma)[None],
+            torch.from_numpy(sharp * np.float32(saturation)).permute(2, 0, 1),
+            matrix=matrix,
         )
     planes = np.ascontiguousarray(cbcr.permute(1, 2, 0).numpy())
     return SmallChroma(guided_coefficients(small_luma, planes, _FULL_RADIUS, _FULL_EPS))
@@ -128,11 +132,11 @@ class _RowSampler:
         return [mix @ plane[low:high] for plane in self.rows]
 
 
-def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: FloatArray) -> FloatArray:
+def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: FloatArray, matrix: Matrix) -> FloatArray:
     """The factor ≤ 1 on chroma that keeps R, G and B in range, with so much room `below` and `above` the luma."""
-    red, blue = cr * np.float32(CR_TO_R), cb * np.float32(CB_TO_B)
-    green = cb * np.float32(CB_TO_G)
-    green += cr * np.float32(CR_TO_G)
+    red, blue = cr * np.float32(matrix.cr_to_r), cb * np.float32(matrix.cb_to_b)
+    green = cb * np.float32(matrix.cb_to_g)
+    green += cr * np.float32(matrix.cr_to_g)
     tiny = np.float32(1e-6)
     most = np.maximum(red, green)
     np.maximum(most, blue, out=most)
@@ -172,52 +176,97 @@ def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
         cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
         levels = luma[top:bottom].astype(np.float32)
         cb, cr = cb_gain * levels + cb_offset * full, cr_gain * levels + cr_offset * full
-        scale = _gamut_scale(cb, cr, levels, full - levels)
-        red = np.rint(levels + np.float32(CR_TO_R) * (scale * cr))
-        blue = np.rint(levels + np.float32(CB_TO_B) * (scale * cb))
-        green = np.rint((levels - np.float32(LUMA_R) * red - np.float32(LUMA_B) * blue) / np.float32(LUMA_G))
+        scale = _gamut_scale(cb, cr, levels, full - levels, BT601)
+        red = np.rint(levels + np.float32(BT601.cr_to_r) * (scale * cr))
+        blue = np.rint(levels + np.float32(BT601.cb_to_b) * (scale * cb))
+        green = levels - np.float32(BT601.red) * red - np.float32(BT601.blue) * blue
+        green = np.rint(green / np.float32(BT601.green))
         # Only float32 rounding can leave the range, by less than a level.
         for i, channel in enumerate((red, green, blue)):
             result[top:bottom, :, i] = np.clip(channel, 0, full)
     return result
 
 
-def merge_ycbcr(luma: npt.NDArray[np.uint8], chroma: SmallChroma) -> Planes:
-    """Full-range Y′, Cb and Cr as JFIF has them (128 is no colour), at 4:2:0.
-
-    `luma` stays as it is; chroma has a value for each 2×2 block, in gamut for its darkest and its brightest pixel.
+@dataclass(frozen=True)
+class YuvForm:
+    """How a picture's Y′, Cb and Cr are stored.
 
     Args:
-        luma: (H, W).
+        depth: bits a sample, 8 to 16.
+        full_range: black and white at the ends, as JPEG has it; else at 16 and 235 of 255, as film has it.
+        across, down: luma samples for each chroma sample, 1 or 2.
+        matrix: weights of Y′.
+    """
+
+    depth: int = 8
+    full_range: bool = True
+    across: int = 2
+    down: int = 2
+    matrix: Matrix = BT601
+
+    @property
+    def black(self) -> int:
+        return 0 if self.full_range else 16 << self.depth - 8
+
+    @property
+    def luma_span(self) -> int:
+        return (1 << self.depth) - 1 if self.full_range else 219 << self.depth - 8
+
+    @property
+    def chroma_span(self) -> int:
+        return (1 << self.depth) - 1 if self.full_range else 224 << self.depth - 8
+
+    @property
+    def neutral(self) -> int:
+        return 1 << self.depth - 1
+
+    def normalise(self, view: FloatArray) -> FloatArray:
+        """Luma as shares of the stored type's range, as `shrink_luma` gives it, to [0, 1] from black to white."""
+        stored = (1 << (8 if self.depth == 8 else 16)) - 1
+        return np.clip((view * np.float32(stored) - self.black) / np.float32(self.luma_span), 0, 1)
+
+
+JPEG_420 = YuvForm()
+
+
+def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> tuple[Luma, Luma]:
+    """Cb and Cr at their own size, in gamut for the darkest and the brightest luma of the block that each belongs to.
+
+    Args:
+        luma: (H, W) of `form`.
 
     Returns:
-        (H, W), and twice (⌈H/2⌉, ⌈W/2⌉), uint8.
+        Twice (⌈H/down⌉, ⌈W/across⌉), of the type of `luma`.
     """
-    height, width = luma.shape
-    half = ((height + 1) // 2, (width + 1) // 2)
-    results = (np.empty(half, np.uint8), np.empty(half, np.uint8))
-    sampler = _RowSampler(chroma.planes, *half)
-    for top, bottom in _strips(*half):
+    height, width = -(-luma.shape[0] // form.down), -(-luma.shape[1] // form.across)
+    results = (np.empty((height, width), luma.dtype), np.empty((height, width), luma.dtype))
+    sampler = _RowSampler(chroma.planes, height, width)
+    span, gain = np.float32(form.luma_span), np.float32(form.chroma_span / form.luma_span)
+    least, most = form.neutral - form.chroma_span / 2, form.neutral + form.chroma_span / 2
+    for top, bottom in _strips(height, width):
         cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
-        dark, bright = (plane.astype(np.float32) for plane in _block_range(luma[2 * top : 2 * bottom]))
-        # From here on in levels of 255.
+        rows = luma[form.down * top : form.down * bottom]
+        dark, bright = (plane.astype(np.float32) for plane in _block_range(rows, form))
+        if form.black:  # luma below black and above white is kept, but has no room for chroma
+            dark, bright = ((plane - form.black).clip(0, span) for plane in (dark, bright))
         middle = (dark + bright) * np.float32(0.5)
-        planes = (cb_gain * middle + cb_offset * np.float32(255), cr_gain * middle + cr_offset * np.float32(255))
-        scale = _gamut_scale(*planes, dark, np.float32(255) - bright)
+        planes = (cb_gain * middle + cb_offset * span, cr_gain * middle + cr_offset * span)
+        scale = _gamut_scale(*planes, dark, span - bright, form.matrix) * gain
         for plane, result in zip(planes, results, strict=True):
             plane *= scale
-            plane += np.float32(128.5)  # half a level, as the conversion cuts off
-            np.clip(plane, 0, 255, out=plane)
+            plane += np.float32(form.neutral)
+            np.clip(plane, max(least, 0), min(most, form.neutral * 2 - 1), out=plane)
+            plane += np.float32(0.5)  # the conversion cuts off
             result[top:bottom] = plane
-    return luma, *results
+    return results
 
 
-def _block_range(rows: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """The darkest and the brightest of each 2×2 block. An odd last row or column is a block of its own edge repeated,
+def _block_range(rows: Luma, form: YuvForm) -> Iterator[Luma]:
+    """The darkest and the brightest luma of each block. An odd last row or column is a block of its own edge repeated,
     as encoders pad it."""
-    height, width = rows.shape
-    if height % 2 or width % 2:
-        rows = np.pad(rows, ((0, height % 2), (0, width % 2)), mode="edge")
+    odd_rows, odd_columns = rows.shape[0] % form.down, rows.shape[1] % form.across
+    if odd_rows or odd_columns:
+        rows = cast(Luma, np.pad(rows, ((0, odd_rows), (0, odd_columns)), mode="edge"))
     for pick in (np.minimum, np.maximum):
-        upright = pick(rows[0::2], rows[1::2])
-        yield pick(upright[:, 0::2], upright[:, 1::2])
+        block = rows if form.down == 1 else pick(rows[0::2], rows[1::2])
+        yield block if form.across == 1 else pick(block[:, 0::2], block[:, 1::2])

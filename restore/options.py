@@ -27,12 +27,14 @@ class EngineOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
+        dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
     """
 
     model: str = "default"
     device: str = "auto"
     batch: int | None = None
     size: int | None = None
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
         kind, _, number = self.device.partition(":")
@@ -96,6 +98,40 @@ class PhotoOptions:
             raise UsageError(f"--jobs {self.jobs} is too small", "Give 1 or more")
         _check_choice("--format", self.format, get_args(Format))
         _check_choice("--already-color", self.already_color, get_args(AlreadyColor))
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How a film is coloured and encoded.
+
+    Args:
+        smooth: strength of smoothing in time, 0 (off) to 1.
+        stride: the network sees every so manieth frame, where smoothing fills in the others.
+        saturation: factor on the predicted chroma.
+        codec, crf, preset, pix_fmt: of the encoder; None chooses.
+        restart: throw unfinished work of the same film away.
+        overwrite: replace a result that is there already.
+    """
+
+    smooth: float = 0.8
+    stride: int = 2
+    saturation: float = 1.0
+    codec: str | None = None
+    crf: float | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    restart: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.smooth <= 1.0:
+            raise UsageError(f"--smooth {self.smooth:g} is out of range", "Give 0 (off) to 1")
+        if self.stride < 1:
+            raise UsageError(f"--stride {self.stride} is too small", "Give 1 or more")
+        if not 0.0 <= self.saturation <= MAX_SATURATION:
+            raise UsageError(
+                f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal"
+            )
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

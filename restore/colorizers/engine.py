@@ -53,7 +53,7 @@ class Engine:
         if on_cpu and callers > 1:
             torch.set_num_threads(max(1, processors() // callers))
         try:
-            self._dtype = self._choose_dtype()
+            self._dtype = getattr(torch, options.dtype) if options.dtype else self._choose_dtype()
             model.prepare(self._device, self._dtype)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):

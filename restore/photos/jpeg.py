@@ -8,24 +8,29 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from restore.merge import Planes
+from restore.merge import SmallChroma, chroma_planes
+
+Plane = npt.NDArray[np.uint8]
 
 _FIRST_APP, _LAST_APP = 0xE0, 0xEF
 
 
-def encode_jpeg(planes: Planes, quality: int, header_options: dict[str, Any]) -> bytes:
-    """Encode 4:2:0 planes.
+def encode_jpeg(luma: Plane, chroma: SmallChroma, quality: int, header_options: dict[str, Any]) -> bytes:
+    """Merge and encode.
 
     Args:
+        luma: (H, W).
         header_options: what Pillow's JPEG saver takes for the metadata: `dpi`, `exif`, `xmp`.
 
     Raises:
         ValueError: more than 65,500 pixels a side, or metadata that does not fit.
     """
-    data = memoryview(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality))
+    data = memoryview(simplejpeg.encode_jpeg_yuv_planes(luma, *chroma_planes(luma, chroma), quality=quality))
     header = io.BytesIO()
     # Pillow knows how metadata is written; its segments take the place of the bare ones.
     Image.new("YCbCr", (8, 8)).save(header, "JPEG", **header_options)

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from restore.errors import OutputError
 from restore.files import write_atomically
-from restore.merge import SmallChroma, merge_rgb, merge_ycbcr
+from restore.merge import SmallChroma, merge_rgb
 from restore.photos.containers import JPEG, PNG, TIFF, WEBP, Container
 from restore.photos.jpeg import encode_jpeg
 from restore.photos.reading import Metadata, Photo, Plane
@@ -41,7 +41,7 @@ def encode(photo: Photo, luma: Plane, chroma: SmallChroma, container: Container,
     options = _metadata_options(container, photo.metadata)
     try:
         if container is JPEG:
-            return encode_jpeg(merge_ycbcr(luma, chroma), quality, options)
+            return encode_jpeg(luma, chroma, quality, options)
         picture = Image.fromarray(merge_rgb(luma, chroma))
         if photo.alpha is not None and container.has_alpha:
             picture.putalpha(Image.fromarray(photo.alpha))

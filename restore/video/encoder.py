@@ -1,0 +1,75 @@
+"""Encoding: a run of frames into a file of its own, that begins with a keyframe and needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import av.error
+import av.video.frame
+import av.video.stream
+import numpy as np
+
+from restore.errors import OutputError, UsageError
+from restore.files import output_error
+from restore.video.codec import VideoCodec
+from restore.video.film import Film
+from restore.video.reader import plane_array
+from restore.video.render import RenderedFrame
+
+# Of a segment's file. It holds every codec; its timestamps, in whole milliseconds, are places in the segment only: the
+# film's own pts are put in place of them when segments are joined.
+CONTAINER = "matroska"
+
+
+def encode_segment(path: Path, frames: Iterable[RenderedFrame], film: Film, codec: VideoCodec) -> list[int]:
+    """Encode frames into `path` and give back their pts, in the film's time base.
+
+    Raises:
+        UsageError: the encoder refuses its settings.
+        OutputError: it can't be written, or the disk is full.
+    """
+    written: list[int] = []
+    try:
+        with av.open(str(path), "w", format=CONTAINER) as container:
+            stream = _add_stream(container, film, codec)
+            for place, rendered in enumerate(frames):
+                frame = _frame(rendered, film, codec)
+                frame.pts, frame.time_base = place, 1 / film.rate
+                container.mux(stream.encode(frame))
+                written.append(rendered.pts)
+            container.mux(stream.encode(None))
+    except (av.error.ArgumentError, av.error.OptionNotFoundError, av.error.ExternalError) as error:
+        raise UsageError(f"{codec.name} refuses its settings: {error.strerror}", "Check --preset and --crf") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise film_output_error(path, error) from error
+    if not written:
+        raise OutputError(f"{path} would have no frames")
+    return written
+
+
+def film_output_error(path: Path, error: av.error.FFmpegError | OSError) -> OutputError:
+    """The error to raise when writing a film failed; FFmpeg's errors are not all OSErrors."""
+    return output_error(path, OSError(error.errno, error.strerror))
+
+
+def _add_stream(container: av.container.OutputContainer, film: Film, codec: VideoCodec) -> av.video.stream.VideoStream:
+    stream = container.add_stream(codec.name, rate=film.rate, options=codec.options)
+    assert isinstance(stream, av.video.stream.VideoStream)
+    context = stream.codec_context
+    stream.width, stream.height, stream.pix_fmt = film.width, film.height, codec.pixel_format
+    context.time_base = 1 / film.rate
+    context.sample_aspect_ratio = film.sample_aspect_ratio
+    context.color_primaries, context.color_trc = film.tags.primaries, film.tags.transfer
+    context.colorspace, context.color_range = film.tags.matrix, film.tags.range
+    context.thread_type = "AUTO"
+    return stream
+
+
+def _frame(rendered: RenderedFrame, film: Film, codec: VideoCodec) -> av.video.frame.VideoFrame:
+    frame = av.VideoFrame(film.width, film.height, codec.pixel_format)
+    for number, plane in enumerate(rendered.planes):
+        np.copyto(plane_array(frame, number), plane)
+    frame.color_range, frame.colorspace = film.tags.range, film.tags.matrix
+    return frame

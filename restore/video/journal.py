@@ -1,0 +1,143 @@
+"""The work folder of a film in the making: its plan, and what has been encoded of it.
+
+.film-restored.mp4.restore-work/
+    plan.json            fingerprints of source, weights and options; dtype and batch
+    00000.mkv 00000.json a segment, and its frames' pts; the second is written when the first is whole
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from restore.errors import InputError, OutputError
+from restore.files import write_atomically
+
+_PLAN = "plan.json"
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a film's result depends on. A run goes on only where all of it is as it was."""
+
+    source: dict[str, Any]
+    model: str
+    options: dict[str, Any]
+    codec: dict[str, Any]
+    version: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the first run found fastest; later ones keep it, so that their frames equal the first one's."""
+
+    dtype: str
+    batch: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An encoded run of frames.
+
+    Args:
+        pts: of each frame, in the film's time base.
+        losses: what could not be decoded on the way, summed up since the film's start.
+        last: the film ends here.
+    """
+
+    path: Path
+    pts: list[int]
+    losses: dict[str, Any]
+    last: bool
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size, time of change, and a hash of a film's beginning and end.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    try:
+        facts = path.stat()
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            digest.update(stream.read(_SAMPLE))
+            stream.seek(max(0, facts.st_size - _SAMPLE))
+            digest.update(stream.read(_SAMPLE))
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    return {"size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256_of_ends": digest.hexdigest()}
+
+
+class Journal:
+    """The work folder beside `output`."""
+
+    def __init__(self, output: Path) -> None:
+        self.folder = output.with_name(f".{output.name}.restore-work")
+
+    def open(self, plan: Plan, *, restart: bool) -> Runtime | None:
+        """Begin, or find what an earlier run of the same plan has left; its runtime, or None for a new film.
+
+        Raises:
+            OutputError: the folder holds work of another plan, or can't be written to.
+        """
+        if restart:
+            self.remove()
+        path = self.folder / _PLAN
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path} is damaged: {error}", "Begin anew with --restart") from error
+        changed = [name for name, value in asdict(plan).items() if found["plan"].get(name) != _as_read(value)]
+        if changed:
+            raise OutputError(
+                f"{self.folder} holds unfinished work with another {' and another '.join(changed)}",
+                "Give the same options as before to go on, or --restart to begin anew",
+            )
+        return Runtime(**found["runtime"])
+
+    def begin(self, plan: Plan, runtime: Runtime) -> None:
+        """Write down what the film depends on. Raises OutputError."""
+        content = json.dumps({"plan": asdict(plan), "runtime": asdict(runtime)}, indent=2) + "\n"
+        write_atomically(self.folder / _PLAN, lambda stream: stream.write(content.encode()))
+
+    def segments(self) -> list[Segment]:
+        """The whole ones, from the first on without a gap."""
+        found: list[Segment] = []
+        while True:
+            record = self.folder / f"{len(found):05d}.json"
+            path = record.with_suffix(".mkv")
+            try:
+                facts = json.loads(record.read_text(encoding="utf-8"))
+                if path.stat().st_size != facts["bytes"]:
+                    return found
+            except (OSError, ValueError, KeyError):
+                return found
+            found.append(Segment(path, facts["pts"], facts["losses"], facts["last"]))
+
+    def part(self, number: int) -> Path:
+        """Where segment `number` is encoded before it is whole."""
+        return self.folder / f"{number:05d}.part"
+
+    def add(self, number: int, pts: list[int], losses: dict[str, Any], *, last: bool) -> Segment:
+        """Give a whole segment its name, and record it. Raises OutputError."""
+        path = self.folder / f"{number:05d}.mkv"
+        self.part(number).replace(path)
+        facts = {"pts": pts, "losses": losses, "last": last, "bytes": path.stat().st_size}
+        write_atomically(path.with_suffix(".json"), lambda stream: stream.write(json.dumps(facts).encode()))
+        return Segment(path, pts, losses, last)
+
+    def remove(self) -> None:
+        """Take the folder away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _as_read(value: Any) -> Any:
+    return json.loads(json.dumps(value))
