@@ -22,12 +22,13 @@ from restore.files import check_writable, exists, is_disk_full, is_folder, remov
 from restore.merge import shrink_luma, small_chroma
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.containers import BY_FORMAT, Container
-from restore.photos.plan import PassedOver, Planned, PlannedPhoto, Root, find_roots, plan
+from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.reading import Photo, Plane, read_photo, several_pictures
 from restore.photos.writing import copy_as_is, encode, flatten, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
+from restore.walk import PassedOver, Root
 
 FloatArray = npt.NDArray[np.float32]
 

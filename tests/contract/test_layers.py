@@ -13,6 +13,7 @@ TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
     ("color", "files", "progress", "stopping", "threads"),
+    ("walk",),
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
