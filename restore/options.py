@@ -108,14 +108,16 @@ class VideoOptions:
         smooth: strength of smoothing in time, 0 (off) to 1.
         stride: the network sees every so manieth frame, where smoothing fills in the others.
         saturation: factor on the predicted chroma.
+        already_color: scenes in colour are left as they are (`keep`), or coloured anew (`recolor`).
         codec, crf, preset, pix_fmt: of the encoder; None chooses.
         restart: throw unfinished work of the same film away.
         overwrite: replace a result that is there already.
     """
 
     smooth: float = 0.8
-    stride: int = 2
+    stride: int = 3
     saturation: float = 1.0
+    already_color: AlreadyColor = "keep"
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None

@@ -14,10 +14,15 @@ from itertools import islice
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from PIL import Image
 
+from restore.color import ycbcr_to_rgb
 from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
+from restore.photos.tone import find_tone
 from restore.threads import map_in_threads
+from restore.video.continuity import Continuity
 from restore.video.motion import MotionEstimator
 from restore.video.reader import Frame
 from restore.video.scenes import mark_cuts
@@ -37,20 +42,23 @@ class Look:
         view: (S, S) luma from black to white in [0, 1], at the network's working size.
         small: (F, F) uint8, the same for motion and cuts.
         cut: it begins a scene.
+        has_color: it was looked at, and is in colour already.
     """
 
     frame: Frame
     view: FloatArray
     small: npt.NDArray[np.uint8]
     cut: bool = False
+    has_color: bool = False
 
 
 @dataclass(frozen=True)
 class ColoredFrame:
-    """A frame and its ab, (F, F, 2) in Lab units."""
+    """A frame, its ab (F, F, 2) in Lab units, and what the film remembers after it."""
 
     look: Look
     ab: FloatArray
+    memory: Continuity
 
 
 @dataclass(frozen=True)
@@ -61,38 +69,65 @@ class ColorSettings:
         form: of the decoded luma.
         smooth: strength in time, 0 (each frame by itself) to 1.
         stride: the network sees every so manieth frame, and each that begins a scene; 1 without smoothing.
+        keep_color: scenes that are in colour already are told apart, to be left as they are.
         jobs: threads that look at frames.
     """
 
     form: YuvForm
     smooth: float
     stride: int
+    keep_color: bool
     jobs: int
 
 
 # At 1 a colour would never be forgotten.
 _STRONGEST = 0.95
+# Every so manieth frame is looked at for colour.
+_TONE_STRIDE = 2
 
 
 def color_frames(
-    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, lead: int = 0
+    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, lead: int = 0, memory: Continuity | None = None
 ) -> Iterator[ColoredFrame]:
-    """Each frame with its ab, in order, but for the first `lead`, which only lead in."""
-    looked = map_in_threads(lambda frame: _look(frame, engine.size, settings.form), frames, settings.jobs)
+    """Each frame with its ab, in order, but for the first `lead`, which only lead in.
+
+    Args:
+        memory: after the last frame of the lead.
+    """
+    looked = map_in_threads(lambda frame: _look(frame, engine.size, settings), frames, settings.jobs)
     marked = (replace(look, cut=cut) for look, cut in mark_cuts((look, look.small) for look in looked))
     guessed = _guess(marked, engine, settings.stride if settings.smooth else 1)
-    if settings.smooth:
-        yield from _smooth(guessed, settings.smooth * _STRONGEST, lead)
-    else:
-        for number, (look, guess) in enumerate(guessed):
-            if number >= lead and guess is not None:
-                yield ColoredFrame(look, guess)
+    memory = memory or Continuity()
+    for look, ab, color_ahead in _smooth(guessed, settings.smooth * _STRONGEST, lead):
+        if look.cut:
+            memory = memory.begin(look.small, ab)
+        if color_ahead and not memory.keeps:
+            memory = replace(memory, keeps=True)
+        yield ColoredFrame(look, memory.hold(look.small, ab) if settings.smooth else ab, memory)
 
 
-def _look(frame: Frame, size: int, form: YuvForm) -> Look:
-    view = form.normalise(shrink_luma(frame.luma, size))
-    small = cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    return Look(frame, view, np.rint(small * 255).astype(np.uint8))
+def _look(frame: Frame, size: int, settings: ColorSettings) -> Look:
+    view = settings.form.normalise(shrink_luma(frame.luma, size))
+    small = np.asarray(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32)
+    has_color = settings.keep_color and frame.index % _TONE_STRIDE == 0 and in_color(frame, small, settings.form)
+    return Look(frame, view, np.rint(small * 255).astype(np.uint8), has_color=has_color)
+
+
+def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
+    """Whether a frame has colour: more than a tint.
+
+    Args:
+        small: (F, F) luma from black to white in [0, 1].
+    """
+    if frame.chroma is None:
+        return False
+    planes = [small]
+    for plane in frame.chroma:
+        shrunk = cv2.resize(plane, small.shape, interpolation=cv2.INTER_AREA).astype(np.float32)
+        planes.append((shrunk - form.neutral) / np.float32(form.chroma_span))
+    rgb = ycbcr_to_rgb(torch.from_numpy(np.stack(planes)), form.matrix).clamp(0, 1)
+    picture = Image.fromarray((rgb.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
+    return find_tone(picture) == "color"
 
 
 def _guess(looks: Iterator[Look], engine: Engine, stride: int) -> Iterator[tuple[Look, FloatArray | None]]:
@@ -112,13 +147,16 @@ def _enlarged(ab: FloatArray) -> FloatArray:
     return np.asarray(cv2.resize(channels, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _smooth(guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, lead: int) -> Iterator[ColoredFrame]:
+def _smooth(
+    guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, lead: int
+) -> Iterator[tuple[Look, FloatArray, bool]]:
+    """Each frame with its smoothed ab, and whether it or one of the next of its scene has colour."""
     looks: list[Look] = []
     moments: list[Moment] = []
     motion = MotionEstimator(_SIDE)
     for look, guess in guessed:
         before = None
-        if looks and not look.cut:
+        if strength and looks and not look.cut:
             before, after = motion.between(look.small, looks[-1].small)
             moments[-1] = replace(moments[-1], from_next=after)
         looks.append(look)
@@ -126,9 +164,17 @@ def _smooth(guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, 
         if len(looks) == lead + WINDOW + LEAD:
             end = lead + WINDOW
             for i, ab in enumerate(smooth(moments, strength)[lead:end], lead):
-                yield ColoredFrame(looks[i], ab)
-            # Moments weigh little, but their motion across the new beginning must not be used: a resumed run has none.
+                yield looks[i], ab, _color_ahead(looks, i)
             looks, moments, lead = looks[end - LEAD :], moments[end - LEAD :], LEAD
     if len(looks) > lead:
-        for look, ab in list(zip(looks, smooth(moments, strength), strict=True))[lead:]:
-            yield ColoredFrame(look, ab)
+        for i, ab in enumerate(smooth(moments, strength)[lead:], lead):
+            yield looks[i], ab, _color_ahead(looks, i)
+
+
+def _color_ahead(looks: list[Look], place: int) -> bool:
+    for look in looks[place : place + LEAD]:
+        if look.cut and look is not looks[place]:
+            return False
+        if look.has_color:
+            return True
+    return False

@@ -16,6 +16,7 @@ from typing import Any
 
 from restore.errors import InputError, OutputError
 from restore.files import write_atomically
+from restore.video.continuity import Continuity
 
 _PLAN = "plan.json"
 _SAMPLE = 1 << 20
@@ -47,12 +48,14 @@ class Segment:
     Args:
         pts: of each frame, in the film's time base.
         losses: what could not be decoded on the way, summed up since the film's start.
+        memory: of the scenes so far.
         last: the film ends here.
     """
 
     path: Path
     pts: list[int]
     losses: dict[str, Any]
+    memory: Continuity
     last: bool
 
 
@@ -120,19 +123,20 @@ class Journal:
                     return found
             except (OSError, ValueError, KeyError):
                 return found
-            found.append(Segment(path, facts["pts"], facts["losses"], facts["last"]))
+            memory = Continuity.from_json(facts["memory"])
+            found.append(Segment(path, facts["pts"], facts["losses"], memory, facts["last"]))
 
     def part(self, number: int) -> Path:
         """Where segment `number` is encoded before it is whole."""
         return self.folder / f"{number:05d}.part"
 
-    def add(self, number: int, pts: list[int], losses: dict[str, Any], *, last: bool) -> Segment:
+    def add(self, number: int, pts: list[int], losses: dict[str, Any], memory: Continuity, *, last: bool) -> Segment:
         """Give a whole segment its name, and record it. Raises OutputError."""
         path = self.folder / f"{number:05d}.mkv"
         self.part(number).replace(path)
-        facts = {"pts": pts, "losses": losses, "last": last, "bytes": path.stat().st_size}
+        facts = {"pts": pts, "losses": losses, "last": last, "bytes": path.stat().st_size, "memory": memory.as_json()}
         write_atomically(path.with_suffix(".json"), lambda stream: stream.write(json.dumps(facts).encode()))
-        return Segment(path, pts, losses, last)
+        return Segment(path, pts, losses, memory, last)
 
     def remove(self) -> None:
         """Take the folder away."""

@@ -23,6 +23,7 @@ from restore.video.assemble import assemble, container_format
 from restore.video.check import Proof, check
 from restore.video.codec import VideoCodec, choose_codec
 from restore.video.color_frames import LEAD, WINDOW, ColorSettings, color_frames
+from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, describe
 from restore.video.journal import Journal, Plan, Runtime, Segment, fingerprint
@@ -106,9 +107,10 @@ def restore_film(
 
 
 def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: EngineOptions) -> Plan:
-    settings: dict[str, float | None] = {
+    settings: dict[str, float | str | None] = {
         "smooth": options.smooth,
         "saturation": options.saturation,
+        "already_color": options.already_color,
         "stride": options.stride,
     }
     settings |= {"size": engine_options.size, "segment": SEGMENT}
@@ -138,6 +140,7 @@ class _Work:
         first = sum(len(segment.pts) for segment in done)
         reader = self._reader(done, first)
         lead = LEAD if first else 0
+        self._memory = done[-1].memory if done else Continuity()
         segments = list(done)
         with contextlib.closing(self._rendered(reader, engine, lead)) as frames:
             held = next(frames, None)
@@ -150,7 +153,10 @@ class _Work:
                     return None
                 first += len(pts)
                 held = next(frames, None)
-                segments.append(self.journal.add(number, pts, reader.losses.as_json(), last=held is None))
+                last = held is None and not self.stopping()
+                segments.append(self.journal.add(number, pts, reader.losses.as_json(), self._memory, last=last))
+                if held is None and not last:
+                    return None
         if not segments:
             raise InputError(f"{self.film.path} has no frame that can be decoded")
         return segments
@@ -165,9 +171,10 @@ class _Work:
         """The composition: every stage takes from the one before, and is ahead of it by a few frames at most."""
         jobs = processors()
         cv2.setNumThreads(1)
-        settings = ColorSettings(self.film.form, self.options.smooth, self.options.stride, jobs)
+        keep = self.options.already_color == "keep"
+        settings = ColorSettings(self.film.form, self.options.smooth, self.options.stride, keep, jobs)
         decoded: Iterator[Frame] = ahead(self._until_stopped(reader.frames()), LEAD)
-        colored = ahead(color_frames(decoded, engine, settings, lead), LEAD)
+        colored = ahead(color_frames(decoded, engine, settings, lead, self._memory), LEAD)
         return map_in_threads(
             lambda frame: render(frame, self.codec.form, self.codec.shift, self.options.saturation), colored, jobs
         )
@@ -181,4 +188,5 @@ class _Work:
     def _counted(self, frames: Iterator[RenderedFrame], begun: int) -> Iterator[RenderedFrame]:
         for number, frame in enumerate(frames, begun + 1):
             yield frame
+            self._memory = frame.memory
             self.on_frame(number, self.film.frames)

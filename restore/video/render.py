@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 
 from restore.merge import SmallChroma, YuvForm, chroma_planes, small_chroma
 from restore.video.color_frames import ColoredFrame
+from restore.video.continuity import Continuity
 from restore.video.reader import Plane
 
 
@@ -18,6 +21,7 @@ class RenderedFrame:
     index: int
     pts: int
     planes: tuple[Plane, Plane, Plane]
+    memory: Continuity
 
 
 def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) -> RenderedFrame:
@@ -31,9 +35,22 @@ def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) 
     luma = frame.luma
     if shift:
         luma = luma.astype(np.uint16) << np.uint16(shift)
-    chroma = small_chroma(colored.look.view, colored.ab.transpose(2, 0, 1), saturation, form.matrix)
-    cb, cr = _by_field(luma, chroma, form) if frame.interlaced and form.down == 2 else chroma_planes(luma, chroma, form)
-    return RenderedFrame(frame.index, frame.pts, (luma, cb, cr))
+    if colored.memory.keeps and frame.chroma is not None:
+        cb, cr = (_converted(plane, luma, form, shift) for plane in frame.chroma)
+    else:
+        ab = colored.ab.transpose(2, 0, 1)
+        chroma = small_chroma(colored.look.view, ab, saturation, form.matrix)
+        make = _by_field if frame.interlaced and form.down == 2 else chroma_planes
+        cb, cr = make(luma, chroma, form)
+    return RenderedFrame(frame.index, frame.pts, (luma, cb, cr), colored.memory)
+
+
+def _converted(plane: Plane, luma: Plane, form: YuvForm, shift: int) -> Plane:
+    """A decoded plane of chroma, in the size and depth that are encoded."""
+    height, width = -(-luma.shape[0] // form.down), -(-luma.shape[1] // form.across)
+    if plane.shape != (height, width):
+        plane = cast(Plane, cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR))
+    return plane.astype(np.uint16) << np.uint16(shift) if shift else plane
 
 
 def _by_field(luma: Plane, chroma: SmallChroma, form: YuvForm) -> tuple[Plane, Plane]:
