@@ -2,7 +2,7 @@
 
 Frames go in blocks that are counted from the film's first frame, so that batches are the same wherever work begins, and
 come out of windows of such blocks, each smoothed with `LEAD` frames before and after it. Work may begin at any multiple
-of `WINDOW`, if it is given the `LEAD` frames before.
+of `WINDOW`, if it is given the `RUN_UP` frames before: half of them to tell cuts, the other half to smooth from.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from restore.video.smooth import Moment, smooth
 
 LEAD = 16
 WINDOW = 3 * LEAD
+RUN_UP = 2 * LEAD
 # Side of the frames that motion is found in and ab is smoothed at.
 _SIDE = 96
 
@@ -87,16 +88,19 @@ _TONE_STRIDE = 2
 
 
 def color_frames(
-    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, lead: int = 0, memory: Continuity | None = None
+    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, memory: Continuity | None = None
 ) -> Iterator[ColoredFrame]:
-    """Each frame with its ab, in order, but for the first `lead`, which only lead in.
+    """Each frame with its ab, in order.
 
     Args:
-        memory: after the last frame of the lead.
+        memory: None at the film's start; else as it was after the run-up, whose frames come first and are left out.
     """
+    lead = 0 if memory is None else LEAD
     looked = map_in_threads(lambda frame: _look(frame, engine.size, settings), frames, settings.jobs)
     marked = (replace(look, cut=cut) for look, cut in mark_cuts((look, look.small) for look in looked))
-    guessed = _guess(marked, engine, settings.stride if settings.smooth else 1)
+    guessed = _guess(
+        islice(marked, RUN_UP - LEAD if lead else 0, None), engine, settings.stride if settings.smooth else 1
+    )
     memory = memory or Continuity()
     for look, ab, color_ahead in _smooth(guessed, settings.smooth * _STRONGEST, lead):
         if look.cut:

@@ -22,7 +22,7 @@ from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, container_format
 from restore.video.check import Proof, check
 from restore.video.codec import VideoCodec, choose_codec
-from restore.video.color_frames import LEAD, WINDOW, ColorSettings, color_frames
+from restore.video.color_frames import LEAD, RUN_UP, WINDOW, ColorSettings, color_frames
 from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, describe
@@ -132,6 +132,7 @@ class _Work:
     journal: Journal
     on_frame: OnFrame
     stopping: Callable[[], bool]
+    _memory: Continuity = Continuity()
 
     def encode(self, engine: Engine, done: list[Segment]) -> list[Segment] | None:
         """All segments; None when told to stop, the segments that are whole staying in the journal."""
@@ -139,10 +140,9 @@ class _Work:
             return done
         first = sum(len(segment.pts) for segment in done)
         reader = self._reader(done, first)
-        lead = LEAD if first else 0
         self._memory = done[-1].memory if done else Continuity()
         segments = list(done)
-        with contextlib.closing(self._rendered(reader, engine, lead)) as frames:
+        with contextlib.closing(self._rendered(reader, engine)) as frames:
             held = next(frames, None)
             while held is not None:
                 number = len(segments)
@@ -165,16 +165,16 @@ class _Work:
         if not done:
             return Reader(self.film)
         losses = Losses(**done[-1].losses)
-        return Reader(self.film, first - LEAD, done[-1].pts[-LEAD], losses)
+        return Reader(self.film, first - RUN_UP, done[-1].pts[-RUN_UP], losses)
 
-    def _rendered(self, reader: Reader, engine: Engine, lead: int) -> Generator[RenderedFrame, None, None]:
+    def _rendered(self, reader: Reader, engine: Engine) -> Generator[RenderedFrame, None, None]:
         """The composition: every stage takes from the one before, and is ahead of it by a few frames at most."""
         jobs = processors()
         cv2.setNumThreads(1)
         keep = self.options.already_color == "keep"
         settings = ColorSettings(self.film.form, self.options.smooth, self.options.stride, keep, jobs)
         decoded: Iterator[Frame] = ahead(self._until_stopped(reader.frames()), LEAD)
-        colored = ahead(color_frames(decoded, engine, settings, lead, self._memory), LEAD)
+        colored = ahead(color_frames(decoded, engine, settings, self._memory if reader.first_index else None), LEAD)
         return map_in_threads(
             lambda frame: render(frame, self.codec.form, self.codec.shift, self.options.saturation), colored, jobs
         )

@@ -43,7 +43,7 @@ def smooth(moments: Sequence[Moment], strength: float) -> list[FloatArray]:
         strength: 0 to below 1: how much of a neighbour's weight is taken over where it is trusted entirely.
 
     Raises:
-        ValueError: a scene without any guess.
+        ValueError: there is no guess at all.
     """
     shape = next((moment.guess.shape[:2] for moment in moments if moment.guess is not None), None)
     if shape is None:
@@ -56,10 +56,8 @@ def smooth(moments: Sequence[Moment], strength: float) -> list[FloatArray]:
         both = one + other
         if moment.guess is not None:
             both -= _weighted(moment.guess)  # it is in both
-        weight = both[..., 2:]
-        if float(weight.min()) <= 0:
-            raise ValueError("a scene without a guess can't be smoothed")
-        results.append(both[..., :2] / weight)
+        # Grey, where the frames of a scene that are here have no guess: its other frames lie outside the window.
+        results.append(both[..., :2] / np.maximum(both[..., 2:], np.float32(1e-12)))
     return results
 
 

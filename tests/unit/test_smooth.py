@@ -111,7 +111,7 @@ def test_strength_zero_changes_nothing() -> None:
         assert np.allclose(result, guess, atol=1e-4)
 
 
-def test_a_scene_without_a_guess_is_refused() -> None:
+def test_frames_without_any_guess_are_refused() -> None:
     lumas = [texture(0)] * 4
     with pytest.raises(ValueError, match="guess"):
         smooth(moments(lumas, [None] * 4), 0.8)
