@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class _Work:
     journal: Journal
     on_frame: OnFrame
     stopping: Callable[[], bool]
-    _memory: Continuity = Continuity()
+    _memory: Continuity = field(default_factory=Continuity)
 
     def encode(self, engine: Engine, done: list[Segment]) -> list[Segment] | None:
         """All segments; None when told to stop, the segments that are whole staying in the journal."""
