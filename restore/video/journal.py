@@ -83,28 +83,27 @@ class Journal:
     def __init__(self, output: Path) -> None:
         self.folder = output.with_name(f".{output.name}.restore-work")
 
-    def open(self, plan: Plan, *, restart: bool) -> Runtime | None:
-        """Begin, or find what an earlier run of the same plan has left; its runtime, or None for a new film.
+    def open(self, plan: Plan) -> Runtime | None:
+        """Find what an earlier run of the same plan has left: its runtime, or None for a new film.
 
         Raises:
-            OutputError: the folder holds work of another plan, or can't be written to.
+            OutputError: the folder holds work of another plan, or can't be read.
         """
-        if restart:
-            self.remove()
         path = self.folder / _PLAN
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
+            before, runtime = dict(found["plan"]), Runtime(**found["runtime"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{path} is damaged: {error}", "Begin anew with --restart") from error
-        changed = [name for name, value in asdict(plan).items() if found["plan"].get(name) != _as_read(value)]
-        if changed:
+        changes = _changes(before, _as_read(asdict(plan)))
+        if changes:
             raise OutputError(
-                f"{self.folder} holds unfinished work with another {' and another '.join(changed)}",
-                "Give the same options as before to go on, or --restart to begin anew",
+                f"{self.folder} holds unfinished work with another {', another '.join(changes)}",
+                "Give the same as before to go on, or --restart to begin anew",
             )
-        return Runtime(**found["runtime"])
+        return runtime
 
     def begin(self, plan: Plan, runtime: Runtime) -> None:
         """Write down what the film depends on. Raises OutputError."""
@@ -145,3 +144,19 @@ class Journal:
 
 def _as_read(value: Any) -> Any:
     return json.loads(json.dumps(value))
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two plans, in words."""
+    changes = []
+    for part, value in new.items():
+        before = old.get(part)
+        if before == value:
+            continue
+        if part in ("options", "codec") and isinstance(before, dict):
+            names = sorted(name for name in value | before if value.get(name) != before.get(name))
+            kind = "codec's " if part == "codec" else ""
+            changes += [f"{kind}{name} ({before.get(name)}, now {value.get(name)})" for name in names]
+        else:
+            changes.append(f"{part} ({before}, now {value})" if part == "version" else part)
+    return changes

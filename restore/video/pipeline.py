@@ -16,7 +16,7 @@ from restore import __version__
 from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError
-from restore.files import check_writable
+from restore.files import check_writable, exists, output_error
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, container_format
@@ -42,6 +42,7 @@ class FilmResult:
     frames: int
     seconds: float
     resumed_at: int
+    scenes: int
     proof: Proof
     losses: dict[str, Any]
     film: Film
@@ -49,7 +50,47 @@ class FilmResult:
     engine: dict[str, Any]
 
 
-OnFrame = Callable[[int, int | None], None]
+OnFrame = Callable[[int, int | None, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A film that was looked at, and what an earlier run has left of it. Nothing is written yet.
+
+    Args:
+        plan: what the result depends on.
+        runtime: what the earlier run computed with; None for a new film.
+        done: segments that are whole.
+    """
+
+    film: Film
+    output: Path
+    codec: VideoCodec
+    options: VideoOptions
+    engine_options: EngineOptions
+    journal: Journal
+    plan: Plan
+    runtime: Runtime | None
+    done: list[Segment]
+
+
+def prepare(path: Path, output: Path, options: VideoOptions, engine_options: EngineOptions) -> Job:
+    """Look at a film and at its work folder.
+
+    Raises:
+        RestoreError: what is wrong with the film, the output, the model or the options.
+    """
+    film = describe(path)
+    container_format(output)
+    codec = choose_codec(film, output, options.codec, options.crf, options.preset, options.pix_fmt)
+    check_writable(output.parent)
+    journal = Journal(output)
+    plan = _plan(film, codec, options, engine_options)
+    runtime = None if options.restart else journal.open(plan)
+    done = journal.segments() if runtime else []
+    if runtime:
+        engine_options = replace(engine_options, dtype=runtime.dtype, batch=runtime.batch)
+    return Job(film, output, codec, options, engine_options, journal, plan, runtime, done)
 
 
 def restore_film(
@@ -57,53 +98,77 @@ def restore_film(
     output: Path,
     options: VideoOptions,
     engine_options: EngineOptions,
-    on_frame: OnFrame = lambda done, total: None,
+    on_frame: OnFrame = lambda done, total, scene: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> FilmResult | None:
     """Colour a film. None when `stopping` said yes: the same call goes on where it ended.
 
     Args:
-        on_frame: called with the frames encoded so far and those in all, where that is known.
+        on_frame: called with the frames encoded so far, those in all where that is known, and the scene's number.
 
     Raises:
         RestoreError: what is wrong with the film, the output, the model or the options.
     """
+    job = prepare(path, output, options, engine_options)
+    return run(job, load_engine(job.engine_options, callers=1), on_frame, stopping)
+
+
+def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:
+    """`restore_film`, of a film that is prepared, with an engine for the job's own options."""
     begin = time.monotonic()
-    film = describe(path)
-    container_format(output)
-    codec = choose_codec(film, output, options.codec, options.crf, options.preset, options.pix_fmt)
-    check_writable(output.parent)
-    journal = Journal(output)
-    work = _Work(film, codec, options, journal, on_frame, stopping)
-    plan = _plan(film, codec, options, engine_options)
-    runtime = journal.open(plan, restart=options.restart)
-    done = journal.segments() if runtime else []
-    engine = load_engine(_kept(engine_options, runtime), callers=1)
-    if runtime is None:
-        journal.begin(plan, Runtime(engine.dtype, engine.batch))
-    segments = work.encode(engine, done)
+    film, journal = job.film, job.journal
+    if job.runtime is None:
+        journal.remove()
+        journal.begin(job.plan, Runtime(engine.dtype, engine.batch))
+    segments = _Work(film, job.codec, job.options, journal, on_frame, stopping).encode(engine, job.done)
     if segments is None:
         return None
-    part = journal.folder / f"film{output.suffix}"
+    if fingerprint(film.path) != job.plan.source:
+        raise InputError(f"{film.path} has changed meanwhile", "Begin anew with --restart")
+    part = journal.folder / f"film{job.output.suffix}"
     assemble(part, film, segments)
     pts = [stamp for segment in segments for stamp in segment.pts]
     proof = check(part, film, pts)
-    if output.exists() and not options.overwrite:
-        raise OutputError(f"{output} has appeared meanwhile", "Move it away and run the same command again")
-    part.replace(output)
+    if exists(job.output) and not job.options.overwrite:
+        raise OutputError(f"{job.output} has appeared meanwhile", "Move it away and run the same command again")
+    try:
+        part.replace(job.output)
+    except OSError as error:
+        raise output_error(job.output, error) from error
     journal.remove()
     facts = {"model": engine.model_name, "sha256": engine.model_sha256, "device": engine.device, "dtype": engine.dtype}
     return FilmResult(
-        output,
+        job.output,
         len(pts),
         time.monotonic() - begin,
-        sum(len(segment.pts) for segment in done),
+        sum(len(segment.pts) for segment in job.done),
+        segments[-1].memory.scene,
         proof,
         segments[-1].losses,
         film,
-        codec,
+        job.codec,
         facts,
     )
+
+
+def render_frames(
+    frames: Iterator[Frame],
+    film: Film,
+    codec: VideoCodec,
+    options: VideoOptions,
+    engine: Engine,
+    memory: Continuity | None = None,
+) -> Generator[RenderedFrame, None, None]:
+    """The composition: every stage takes from the one before, and is ahead of it by a few frames at most.
+
+    Args:
+        memory: as `color_frames` takes it.
+    """
+    jobs = processors()
+    cv2.setNumThreads(1)
+    settings = ColorSettings(film.form, options.smooth, options.stride, options.already_color == "keep", jobs)
+    colored = ahead(color_frames(ahead(frames, LEAD), engine, settings, memory), LEAD)
+    return map_in_threads(lambda frame: render(frame, codec.form, codec.shift, options.saturation), colored, jobs)
 
 
 def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: EngineOptions) -> Plan:
@@ -116,10 +181,6 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
     settings |= {"size": engine_options.size, "segment": SEGMENT}
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}
     return Plan(fingerprint(film.path), sha256(find_checkpoint(engine_options.model)), settings, encoder, __version__)
-
-
-def _kept(options: EngineOptions, runtime: Runtime | None) -> EngineOptions:
-    return replace(options, dtype=runtime.dtype, batch=runtime.batch) if runtime else options
 
 
 @dataclass
@@ -142,7 +203,9 @@ class _Work:
         reader = self._reader(done, first)
         self._memory = done[-1].memory if done else Continuity()
         segments = list(done)
-        with contextlib.closing(self._rendered(reader, engine)) as frames:
+        memory = self._memory if reader.first_index else None
+        decoded = self._until_stopped(reader.frames())
+        with contextlib.closing(render_frames(decoded, self.film, self.codec, self.options, engine, memory)) as frames:
             held = next(frames, None)
             while held is not None:
                 number = len(segments)
@@ -157,6 +220,8 @@ class _Work:
                 segments.append(self.journal.add(number, pts, reader.losses.as_json(), self._memory, last=last))
                 if held is None and not last:
                     return None
+        if self.stopping() and not (segments and segments[-1].last):
+            return None
         if not segments:
             raise InputError(f"{self.film.path} has no frame that can be decoded")
         return segments
@@ -166,18 +231,6 @@ class _Work:
             return Reader(self.film)
         losses = Losses(**done[-1].losses)
         return Reader(self.film, first - RUN_UP, done[-1].pts[-RUN_UP], losses)
-
-    def _rendered(self, reader: Reader, engine: Engine) -> Generator[RenderedFrame, None, None]:
-        """The composition: every stage takes from the one before, and is ahead of it by a few frames at most."""
-        jobs = processors()
-        cv2.setNumThreads(1)
-        keep = self.options.already_color == "keep"
-        settings = ColorSettings(self.film.form, self.options.smooth, self.options.stride, keep, jobs)
-        decoded: Iterator[Frame] = ahead(self._until_stopped(reader.frames()), LEAD)
-        colored = ahead(color_frames(decoded, engine, settings, self._memory if reader.first_index else None), LEAD)
-        return map_in_threads(
-            lambda frame: render(frame, self.codec.form, self.codec.shift, self.options.saturation), colored, jobs
-        )
 
     def _until_stopped(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
@@ -189,4 +242,6 @@ class _Work:
         for number, frame in enumerate(frames, begun + 1):
             yield frame
             self._memory = frame.memory
-            self.on_frame(number, self.film.frames)
+            self.on_frame(number, self.film.frames, frame.memory.scene)
+            if self.stopping():  # the segment is dropped; what is on the way need not be encoded
+                return
