@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,11 +11,13 @@ from restore.errors import UsageError
 
 Format = Literal["keep", "jpg", "png", "tif", "webp"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
+FilmInColor = Literal["keep", "recolor"]
 
 MAX_SATURATION = 4.0
 SIZE_STEP = 32
 MIN_SIZE = 64
 MAX_SIZE = 1024
+MAX_STILLS = 100
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class VideoOptions:
     smooth: float = 0.8
     stride: int = 3
     saturation: float = 1.0
-    already_color: AlreadyColor = "keep"
+    already_color: FilmInColor = "keep"
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
@@ -134,6 +136,47 @@ class VideoOptions:
             raise UsageError(
                 f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal"
             )
+        _check_choice("--already-color", self.already_color, get_args(FilmInColor))
+
+
+@dataclass(frozen=True)
+class FilmsOptions:
+    """Which films `restore video` colours, and where to.
+
+    Args:
+        inputs: files and folders.
+        output: the folder for the results, or for a single film its file; None puts them beside the input.
+        video: how each is coloured.
+        recursive: go into sub-folders.
+        include: globs on the relative path or the name; when given, only these files.
+        exclude: globs on the relative path or the name that are left out.
+        dry_run: estimate time and size, and do nothing.
+        preview: colour so many stills of each film instead of the film.
+        report: where the JSON report goes.
+    """
+
+    inputs: Sequence[Path]
+    output: Path | None = None
+    video: VideoOptions = field(default_factory=VideoOptions)
+    recursive: bool = True
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    dry_run: bool = False
+    preview: int | None = None
+    report: Path | None = None
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether results that are there already are made again."""
+        return self.video.overwrite
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise UsageError("no input was given", "Name films or a folder of them")
+        if self.preview is not None and not 1 <= self.preview <= MAX_STILLS:
+            raise UsageError(f"--preview {self.preview} is out of range", f"Give 1 to {MAX_STILLS} stills")
+        if self.preview is not None and self.dry_run:
+            raise UsageError("--preview and --dry-run contradict each other", "Give one of them")
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

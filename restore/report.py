@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -27,7 +27,8 @@ class Record:
         tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
-        already_done: it is a photo that needed nothing.
+        already_done: it needed nothing.
+        film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
 
     path: Path
@@ -41,10 +42,11 @@ class Record:
     notes: tuple[str, ...] = ()
     model: str | None = None
     already_done: bool = False
+    film: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The record as it stands in the report."""
-        return {
+        facts = {
             "path": str(self.path),
             "output": str(self.output) if self.output else None,
             "status": self.status,
@@ -57,6 +59,7 @@ class Record:
             "notes": list(self.notes),
             "model": self.model,
         }
+        return facts | ({"film": dict(self.film)} if self.film is not None else {})
 
 
 @dataclass
