@@ -190,7 +190,7 @@ def test_failure_of_the_engine_is_told_and_ends_the_run(
 def test_bug_gives_one_line(tmp_path: Path, restore_photos: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     save_grey(tmp_path / "in" / "a.jpg")
 
-    def fail(options: object) -> None:
+    def fail(*options: object, **more: object) -> None:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr("restore.photos.pipeline.load_engine", fail)
