@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -101,20 +101,21 @@ class Evaluation:
             "engine": {key: self.engine[key] for key in ("size", "device", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
             "scores": {
-                "model": _finite(asdict(scores.model)),
-                "grey": _finite(asdict(scores.grey)),
+                "model": finite(asdict(scores.model)),
+                "grey": finite(asdict(scores.grey)),
                 "originals": {
                     "colorfulness": scores.original_colorfulness,
                     "colorfulness_abs": scores.original_colorfulness_abs,
                 },
-                "colorfulness_percent": _finite({"": scores.colorfulness_percent})[""],
+                "colorfulness_percent": finite({"": scores.colorfulness_percent})[""],
             },
             "broken": [asdict(broken) for broken in self.broken],
             "grey_originals": self.grey,
         }
 
 
-def _finite(figures: dict[str, float]) -> dict[str, float | None]:
+def finite(figures: dict[str, float]) -> dict[str, float | None]:
+    """None for what JSON has no word for."""
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
@@ -191,7 +192,7 @@ def evaluate_photos(
     source = open_source(options.data)
     for path in (options.report, options.sheet):
         if path is not None:
-            _check_target(path, options.data, source)
+            check_target(path, options.data, (Path(source.name(i)) for i in range(len(source))))
     if options.count is not None and options.count < len(source):
         chosen = np.random.default_rng(options.seed).permutation(len(source))[: options.count]
         source = source.select(np.sort(chosen))
@@ -238,12 +239,16 @@ def _thumbnails(*pictures: Rgb) -> tuple[Rgb, Rgb, Rgb]:
     return grey, ours, original
 
 
-def _check_target(path: Path, data: Path, source: PhotoSource) -> None:
-    """Refuse, before any work, a result that can't be written or that would lie among the originals."""
+def check_target(path: Path, data: Path, originals: Iterable[Path]) -> None:
+    """Refuse, before any work, a result that can't be written or that would lie among the originals.
+
+    Raises:
+        OutputError: so.
+    """
     target = path.resolve()
     if path.is_dir():
         raise OutputError(f"{path} is a folder", "Give the name of a file")
     inside = data.resolve() in (target, *target.parents)
-    if inside or (target.exists() and any(Path(source.name(i)).resolve() == target for i in range(len(source)))):
+    if inside or (target.exists() and any(original.resolve() == target for original in originals)):
         raise OutputError(f"{path} lies in the data that is measured", "Write it somewhere else")
     check_writable(target.parent)

@@ -1,4 +1,6 @@
-"""Measures of colour: PSNR, colourfulness, ab RMSE, AuC, CDC. Pictures are 8-bit sRGB, (H, W, 3) uint8.
+"""Measures of colour: PSNR, colourfulness, ab RMSE, AuC; films have more (`film_metrics`).
+
+Pictures are 8-bit sRGB, (H, W, 3) uint8.
 
 Protocol: PSNR and colourfulness at full size, averaged over pictures; ab measures with the short side reduced to 256 px
 by area averaging (never enlarged), pooled over all pixels. Accumulators take any number of pictures in flat memory.
@@ -7,7 +9,6 @@ by area averaging (never enlarged), pooled over all pixels. Accumulators take an
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -32,8 +33,6 @@ _BIN_WIDTH = 10
 _BIN_REACH = 11  # bins are centred on multiples of 10 from −110 to 110
 _BIN_SIDE = 2 * _BIN_REACH + 1
 
-CDC_STEPS = (1, 2, 4)
-
 
 def psnr(original: Rgb, result: Rgb) -> float:
     """Peak signal-to-noise ratio in dB over all channels (peak 255); infinite for equal pictures.
@@ -41,9 +40,14 @@ def psnr(original: Rgb, result: Rgb) -> float:
     Args:
         original, result: (H, W, 3) uint8 of one shape.
     """
+    squares = squared_error(original, result)
+    return math.inf if squares == 0 else 10 * math.log10(255**2 * original.size / squares)
+
+
+def squared_error(original: Rgb, result: Rgb) -> float:
+    """Summed over pixels and channels; (H, W, 3) uint8 of one shape."""
     _check_pair(original, result)
-    squared = cv2.norm(original, result, cv2.NORM_L2SQR) / original.size
-    return math.inf if squared == 0 else 10 * math.log10(255**2 / squared)
+    return float(cv2.norm(original, result, cv2.NORM_L2SQR))
 
 
 def colorfulness(rgb: Rgb) -> float:
@@ -75,12 +79,17 @@ def _colorfulness(red_green: npt.NDArray[np.int16], doubled_yellow_blue: npt.NDA
 
 def reduced_ab(rgb: Rgb) -> Ab:
     """ab in Lab units, (h, w, 2), of the picture with its short side reduced to 256 px by area averaging."""
-    height, width = rgb.shape[:2]
+    return lab_from_array(reduced(rgb))[..., 1:]
+
+
+def reduced(picture: Rgb) -> Rgb:
+    """(H, W) or (H, W, 3) uint8 with its short side reduced to 256 px by area averaging; never enlarged."""
+    height, width = picture.shape[:2]
     scale = AB_SHORT_SIDE / min(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return lab_from_array(rgb)[..., 1:]
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class AbErrors:
@@ -244,42 +253,6 @@ def grey_of(rgb: Rgb) -> npt.NDArray[np.uint8]:
     """Y′ of (H, W, 3), the very values of Pillow's `convert("L")` (its 16-bit fixed point, rounded)."""
     weights = np.array([19595, 38470, 7471], np.uint32)
     return ((rgb.astype(np.uint32) @ weights + 0x8000) >> 16).astype(np.uint8)
-
-
-def cdc(frames: Iterable[Rgb]) -> float:
-    """Colour distribution consistency of one clip (TCVC, ColorMNet): lower is steadier, 0 where nothing changes.
-
-    The mean over channels and time of JS(h_t, h_{t+d}), h the 256-bin histogram as shares, averaged over d = 1, 2, 4;
-    natural logarithm, so at most ln 2. Grey film scores well: print the original's CDC and colourfulness beside it.
-
-    Args:
-        frames: (H, W, 3) uint8, at least five.
-    """
-    recent: deque[npt.NDArray[np.float64]] = deque(maxlen=max(CDC_STEPS))
-    sums = dict.fromkeys(CDC_STEPS, 0.0)
-    pairs = dict.fromkeys(CDC_STEPS, 0)
-    for frame in frames:
-        shares = np.stack([np.bincount(channel.ravel(), minlength=256) for channel in cv2.split(frame)])
-        shares = shares / (frame.shape[0] * frame.shape[1])
-        for step in CDC_STEPS:
-            if len(recent) >= step:
-                sums[step] += _jensen_shannon(recent[-step], shares)
-                pairs[step] += 1
-        recent.append(shares)
-    if not all(pairs.values()):
-        raise ValueError(f"CDC needs at least {max(CDC_STEPS) + 1} frames")
-    return float(np.mean([sums[step] / pairs[step] for step in CDC_STEPS]))
-
-
-def _jensen_shannon(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
-    """Mean over rows of ½KL(p‖m) + ½KL(q‖m), m = (p + q)/2; (channels, bins) of shares."""
-    middle = (p + q) / 2
-
-    def divergence(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        ratio = np.divide(shares, middle, out=np.ones_like(shares), where=shares > 0)
-        return (shares * np.log(ratio)).sum(axis=1)
-
-    return float(np.mean(divergence(p) + divergence(q)) / 2)
 
 
 def _check_pair(original: Rgb, result: Rgb) -> None:

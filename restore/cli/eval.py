@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError
-from restore.options import EngineOptions
+from restore.options import EngineOptions, VideoOptions
+from restore.progress import printable, say
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from restore.evaluate import Evaluation
+    from restore.evaluate_film import FilmEvaluation
+    from restore.film_metrics import FilmScores
 
 _NAMED = 10  # broken and grey pictures that are named on the screen; the report names all
 
@@ -58,9 +61,103 @@ def photos(
         raise SomeFilesFailedError(f"{len(result.broken)} pictures of {data} could not be read", "They are named above")
 
 
+@app.command()
+def video(
+    data: Annotated[Path, typer.Option(help="Folder of colour clips, or one clip.")],
+    model: Annotated[str, typer.Option(help="A shipped model, a checkpoint file, or the folder of a run.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    size: Annotated[int | None, typer.Option(help="Working size in pixels. [default: the model's]")] = None,
+    smooth: Annotated[float, typer.Option(help="Smoothing in time, 0 (off) to 1.")] = VideoOptions.smooth,
+    stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
+    saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = VideoOptions.saturation,
+    count: Annotated[int | None, typer.Option(help="So many frames of each clip. [default: all]")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+) -> None:
+    """Grey colour clips, colour them again, and compare: PSNR, colourfulness; CDC, warp error beside the originals'."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from restore.evaluate_film import FilmEvalOptions, evaluate_films
+
+    engine_options = EngineOptions(model=model, device=device, size=size)
+    video_options = VideoOptions(smooth=smooth, stride=stride, saturation=saturation)
+    options = FilmEvalOptions(data, video_options, count, report)
+    messages = Console(stderr=True, highlight=False)
+    with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
+        task = bar.add_task("measuring", total=None)
+        result = evaluate_films(
+            options,
+            engine_options,
+            lambda name, done, total: bar.update(task, description=printable(name), completed=done, total=total),
+        )
+    _print_film(result)
+    if result.broken:
+        raise SomeFilesFailedError(f"{len(result.broken)} clips of {data} could not be read", "They are named above")
+
+
+def _print_film(result: FilmEvaluation) -> None:
+    from restore.film_metrics import PROTOCOL
+
+    engine, video = result.engine, result.options.video
+    rows = [(Path(clip.name).name, clip.scores) for clip in result.clips]
+    for line in _film_table([*rows, ("mean", result.mean())]):
+        say(line)
+    say(
+        f"{len(rows)} clips; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
+        f"{engine['size']}, smooth {video.smooth:g}, stride {video.stride}, saturation {video.saturation:g}, "
+        f"on {engine['device']} in {engine['dtype']}"
+    )
+    say(f"Protocol: {PROTOCOL}")
+    lost = sum(clip.lost_packets for clip in result.clips)
+    if lost:
+        say(f"Could not be decoded: {lost} packets of the clips above")
+    for title, names in (
+        ("Left out: {} clips without colour", result.grey),
+        ("Left out: {} clips that are too short", result.short),
+        ("Could not be read: {}", [f"{broken.path} {broken.error}" for broken in result.broken]),
+    ):
+        if names:
+            for line in [title.format(len(names)), *_some([f"  {name}" for name in names])]:
+                say(line)
+    if result.options.report:
+        say(f"Written: {result.options.report}")
+
+
+def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
+    """Lines of equal columns: as wide as they need to be, as figures that are cut off are none."""
+    titles = ("clip", "frames", "PSNR", "grey", "CF", "orig.", "%", "CDC", "orig.", "ratio", "warp", "orig.")
+    cells: list[tuple[str, ...]] = [titles]
+    for name, scores in rows:
+        ours, theirs = scores.model, scores.original
+        cells.append(
+            (
+                printable(name),
+                str(scores.frames),
+                f"{scores.psnr:.2f}",
+                f"{scores.grey_psnr:.2f}",
+                f"{ours.colorfulness:.2f}",
+                f"{theirs.colorfulness:.2f}",
+                _ratio(100 * ours.colorfulness, theirs.colorfulness, 1),
+                f"{ours.cdc:.5f}",
+                f"{theirs.cdc:.5f}",
+                _ratio(ours.cdc, theirs.cdc, 2),
+                f"{ours.warp_error:.2f}",
+                f"{theirs.warp_error:.2f}",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in cells
+    ]
+
+
+def _ratio(value: float, reference: float, digits: int) -> str:
+    return f"{value / reference:.{digits}f}" if reference else "–"
+
+
 def _print(result: Evaluation, console: Console) -> None:
     from restore.metrics import PROTOCOL
-    from restore.progress import say
 
     engine = result.engine
     console.print(_table(result, plain=not console.is_terminal))

@@ -16,7 +16,6 @@ from restore.metrics import (
     AbErrors,
     PhotoMeter,
     Rgb,
-    cdc,
     colorfulness,
     colorfulness_abs,
     grey_of,
@@ -162,29 +161,3 @@ def test_meter_of_a_perfect_and_of_a_noisy_result(astronaut: Rgb) -> None:
 def test_meter_without_pictures_has_no_scores() -> None:
     with pytest.raises(ValueError, match="no picture"):
         PhotoMeter().scores()
-
-
-def direct_cdc(frames: list[Rgb]) -> float:
-    # Comes with scikit-image; gives the root of the divergence.
-    from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]
-
-    def divergence(one: Rgb, other: Rgb) -> float:
-        histograms = [[np.histogram(f[..., c], 256, (0, 256))[0] for c in range(3)] for f in (one, other)]
-        return float(np.mean([jensenshannon(p, q) ** 2 for p, q in zip(*histograms, strict=True)]))
-
-    return float(np.mean([np.mean([divergence(a, b) for a, b in zip(frames, frames[d:])]) for d in (1, 2, 4)]))  # noqa: B905
-
-
-def test_cdc_is_the_published_formula(astronaut: Rgb) -> None:
-    frames = [noisy(astronaut, seed, spread=1 + 6 * seed) for seed in range(8)]
-    assert cdc(iter(frames)) == pytest.approx(direct_cdc(frames), rel=1e-9)
-    assert cdc(frames) > 1e-4
-
-
-def test_cdc_of_a_still_is_zero_and_of_flashing_is_known(astronaut: Rgb) -> None:
-    assert cdc([astronaut] * 6) == 0.0
-    black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
-    # Each neighbour differs wholly (ln 2); at distances 2 and 4 all are the same.
-    assert cdc([black, white] * 4) == pytest.approx(math.log(2) / 3)
-    with pytest.raises(ValueError, match="at least 5 frames"):
-        cdc([astronaut] * 4)
