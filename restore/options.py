@@ -111,6 +111,7 @@ class VideoOptions:
         stride: the network sees every so manieth frame, where smoothing fills in the others.
         saturation: factor on the predicted chroma.
         already_color: scenes in colour are left as they are (`keep`), or coloured anew (`recolor`).
+        deinterlace: make progressive frames of interlaced ones.
         codec, crf, preset, pix_fmt: of the encoder; None chooses.
         restart: throw unfinished work of the same film away.
         overwrite: replace a result that is there already.
@@ -120,6 +121,7 @@ class VideoOptions:
     stride: int = 3
     saturation: float = 1.0
     already_color: FilmInColor = "keep"
+    deinterlace: bool = False
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None

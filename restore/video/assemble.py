@@ -12,27 +12,14 @@ import av.container
 import av.error
 import av.packet
 import av.stream
+import av.video.stream
 
 from restore.errors import InputError, OutputError
 from restore.video.encoder import film_output_error
 from restore.video.film import Film, open_film
 from restore.video.journal import Segment
-
-# What each container calls itself to FFmpeg.
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-
-
-def container_format(path: Path) -> str:
-    """FFmpeg's name of the container for a file name.
-
-    Raises:
-        OutputError: none that this program writes.
-    """
-    try:
-        return _FORMATS[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(_FORMATS)
-        raise OutputError(f"{path}: {path.suffix or 'no suffix'} is no container for films", f"Use {known}") from None
+from restore.video.reader import DAMAGE, JUMP_SECONDS, MAX_ERRORS_IN_A_ROW, Timeline
+from restore.video.streams import add_streams, container_format, layout, muxer_options, shifted_chapters
 
 
 def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
@@ -42,46 +29,40 @@ def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
         InputError: the source has gone.
         OutputError: the container can't hold a stream, or it can't be written.
     """
+    form = container_format(target)
+    shift = time_shift(segments)
     try:
-        with (
-            open_film(film.path) as source,
-            av.open(str(segments[0].path)) as first,
-            av.open(str(target), "w", format=container_format(target)) as out,
-        ):
-            copies = _add_streams(out, source, first, film)
-            out.metadata.update(source.metadata)
-            out.set_chapters(source.chapters())
-            video = out.streams[film.stream]
-            _mux(out, video, _video_packets(segments, film), _other_packets(source, copies))
+        with open_film(film.path) as source, av.open(str(segments[0].path)) as first:
+            plan = layout(source, film, form)
+            options = muxer_options(source, film, form)
+            with av.open(str(target), "w", format=form, container_options=options) as out:
+                added = add_streams(out, source, film, plan, lambda: _add_film(out, first, film))
+                out.set_chapters(shifted_chapters(source, film, shift))
+                video = added.pop(film.stream)
+                _mux(out, video, _video_packets(segments, film, shift), _other_packets(source, added, film, shift))
     except (av.error.FFmpegError, OSError) as error:
         raise film_output_error(target, error) from error
 
 
-def _add_streams(
-    out: av.container.OutputContainer,
-    source: av.container.InputContainer,
-    first: av.container.InputContainer,
-    film: Film,
-) -> dict[int, av.stream.Stream]:
-    """Streams in the source's order; those that are copied, by their index."""
-    copies: dict[int, av.stream.Stream] = {}
-    for stream in source.streams:
-        added: av.stream.Stream
-        if stream.index == film.stream:
-            added = out.add_stream_from_template(first.streams.video[0])
-            added.time_base = film.time_base
-        else:
-            try:
-                added = out.add_stream_from_template(stream)
-            except (ValueError, av.error.FFmpegError) as error:
-                name = f"{stream.type} stream {stream.index}"
-                raise OutputError(
-                    f"{out.format.name} can't hold {name} of {film.path}: {error}", "Use .mkv for --output"
-                ) from error
-            copies[stream.index] = added
-        added.metadata.update(stream.metadata)
-        added.disposition = stream.disposition
-    return copies
+def time_shift(segments: Sequence[Segment]) -> int:
+    """By how much all of a film is moved, in its ticks, so that its picture does not begin before zero.
+
+    No container shows what lies there: MP4 cuts it off, Matroska has no such times.
+    """
+    return max(0, -segments[0].pts[0])
+
+
+def _add_film(
+    out: av.container.OutputContainer, first: av.container.InputContainer, film: Film
+) -> av.video.stream.VideoStream:
+    added = out.add_stream_from_template(first.streams.video[0], opaque=True)
+    added.time_base = film.time_base
+    context = added.codec_context
+    context.sample_aspect_ratio = film.sample_aspect_ratio
+    context.framerate = film.rate
+    if film.interlaced:
+        context.field_order = film.field_order
+    return added
 
 
 def decoding_times(pts: Sequence[int], in_decode_order: Sequence[int]) -> Iterator[int]:
@@ -101,25 +82,25 @@ def decoding_times(pts: Sequence[int], in_decode_order: Sequence[int]) -> Iterat
         yield pts[behind] if behind >= 0 else pts[0] + behind * step
 
 
-def _video_packets(segments: Sequence[Segment], film: Film) -> Iterator[av.packet.Packet]:
+def _video_packets(segments: Sequence[Segment], film: Film, shift: int) -> Iterator[av.packet.Packet]:
     pts = array("q")
     places = array("q")
     for segment in segments:
         stamps = [packet.pts or 0 for packet in _packets(segment)]
         rank = {stamp: place for place, stamp in enumerate(sorted(stamps))}
         places.extend(len(pts) + rank[stamp] for stamp in stamps)
-        pts.extend(segment.pts)
+        pts.extend(stamp + shift for stamp in segment.pts)
         if len(stamps) != len(segment.pts):
             raise OutputError(f"{segment.path} holds {len(stamps)} frames, not {len(segment.pts)}", "Use --restart")
     times = decoding_times(pts, places)
+    end = max(segments[-1].end + shift, pts[-1] + 1)
     number = 0
     for segment in segments:
         for packet in _packets(segment):
             place = places[number]
             packet.time_base = film.time_base
             packet.pts, packet.dts = pts[place], next(times)
-            if place + 1 < len(pts):
-                packet.duration = pts[place + 1] - pts[place]
+            packet.duration = (pts[place + 1] if place + 1 < len(pts) else end) - pts[place]
             number += 1
             yield packet
 
@@ -132,17 +113,59 @@ def _packets(segment: Segment) -> Iterator[av.packet.Packet]:
 
 
 def _other_packets(
-    source: av.container.InputContainer, copies: dict[int, av.stream.Stream]
+    source: av.container.InputContainer, added: dict[int, av.stream.Stream], film: Film, shift: int
 ) -> Iterator[tuple[av.packet.Packet, av.stream.Stream]]:
-    wanted = [stream for stream in source.streams if stream.index in copies]
-    if not wanted:
-        return
-    try:
-        for packet in source.demux(wanted):
-            if packet.size:
-                yield packet, copies[packet.stream_index]
-    except av.error.FFmpegError as error:
-        raise InputError(f"{source.name} can't be read on: {error.strerror}") from error
+    wanted = [source.streams[index] for index in added]
+    timelines = {index: timeline(source.streams[index]) for index in added}
+    for packet in packets_of(source, wanted, film.path) if wanted else ():
+        place_packet(packet, timelines[packet.stream_index])
+        ticks = round(shift * film.time_base / (packet.time_base or 1))
+        packet.dts = None if packet.dts is None else packet.dts + ticks
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+        yield packet, added[packet.stream_index]
+
+
+def timeline(stream: av.stream.Stream) -> Timeline:
+    """Of a stream that is copied."""
+    return Timeline(round(JUMP_SECONDS / (stream.time_base or 1)))
+
+
+def place_packet(packet: av.packet.Packet, times: Timeline) -> None:
+    """Let a copied packet's times rise, as muxers demand. Packets of one time are left alone."""
+    if packet.dts is None and packet.pts is not None:
+        return  # The first packets of streams with B-frames; muxers know what to do.
+    if packet.dts is not None and packet.dts + times.offset == times.last:
+        placed = times.last
+    else:
+        placed = times.place(packet.dts, packet.duration or 1)
+    packet.pts = placed if packet.pts is None or packet.dts is None else packet.pts + placed - packet.dts
+    packet.dts = placed
+
+
+def packets_of(
+    source: av.container.InputContainer, streams: Sequence[av.stream.Stream], path: Path
+) -> Iterator[av.packet.Packet]:
+    """Packets, also behind such as can't be read.
+
+    Raises:
+        InputError: nothing can be read any more.
+    """
+    in_a_row = 0
+    packets = source.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.error.FFmpegError, OSError) as error:
+            in_a_row += 1
+            if in_a_row > MAX_ERRORS_IN_A_ROW or not isinstance(error, DAMAGE):
+                raise InputError(f"{path} can't be read on: {error.strerror}", "Is its disk there?") from error
+            packets = source.demux(streams)  # The failed one has ended.
+            continue
+        in_a_row = 0
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
 
 
 def _mux(

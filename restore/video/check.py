@@ -3,77 +3,203 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import av.container
+import av.packet
 import av.stream
 
 from restore.errors import CheckError
-from restore.video.film import Film, open_film
+from restore.video.assemble import packets_of, place_packet, timeline
+from restore.video.film import Film, describe, open_film, picture_stream
+from restore.video.reader import Timeline
+from restore.video.streams import (
+    container_format,
+    cover_bytes,
+    is_cover,
+    layout,
+    lost_of_picture,
+    made_streams,
+)
+
+# What a muxer's own rounding may add to a time, in units of the container.
+_ROUNDING = 1
+_ADTS_SYNC = 0xFFF
+_EMPTY_TEXT = b"\0\0"
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was compared and found equal."""
+    """What was compared and found equal.
+
+    Args:
+        shift: seconds by which all of the film was moved, because something in it begins before zero.
+    """
 
     frames: int
     streams: int
     copied_packets: int
+    shift: Fraction = Fraction(0)
 
     def as_json(self) -> dict[str, Any]:
-        return {"frames_and_pts": self.frames, "streams": self.streams, "copied_packets": self.copied_packets}
+        return {
+            "frames_and_pts": self.frames,
+            "streams": self.streams,
+            "copied_packets": self.copied_packets,
+            "moved_by_seconds": float(self.shift),
+        }
 
 
-def check(result: Path, film: Film, pts: Sequence[int]) -> Proof:
-    """Compare a film with its source: the streams, every frame's pts, and every copied packet's content.
+def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0) -> Proof:
+    """Compare a film with its source: the streams, every frame's pts, every copied packet's content and time.
+
+    Args:
+        pts: when each frame is due, in the film's time base.
+        end: where the last one ends.
+        shift: by how much the whole film was moved.
 
     Raises:
         CheckError: they differ.
     """
     with open_film(film.path) as source, open_film(result) as made:
-        kinds = [[stream.type for stream in container.streams] for container in (source, made)]
+        plan = layout(source, film, container_format(result))
+        theirs = _read(source, list(source.streams), film.stream, film.path)
+        due = [theirs[index] for index in plan.all]
+        streams = made_streams(made)
+        if len(streams) < len(due):  # MP4 has no tracks without packets.
+            due = [stream for stream in due if stream.count or stream.kind == "attachment"]
+        ours = list(_read(made, streams, picture_stream(made, result).index, result).values())
+        kinds = [[stream.kind for stream in found] for found in (ours, due)]
         if kinds[0] != kinds[1]:
-            raise _differs(film, f"streams {', '.join(kinds[1])}", ", ".join(kinds[0]))
-        theirs, ours = _Digests(source, film.stream), _Digests(made, film.stream)
-    unit = made_unit = ours.time_base
-    expected = [_rounded(stamp * film.time_base, unit) for stamp in pts]
-    if len(ours.pts) != len(expected):
-        raise _differs(film, f"{len(ours.pts)} frames", str(len(expected)))
-    for number, (stamp, due) in enumerate(zip(sorted(ours.pts), expected, strict=True)):
-        if abs(stamp - due) > (0 if unit == film.time_base else 1):
-            raise _differs(film, f"frame {number} at {stamp * made_unit}", f"{due * made_unit}")
-    for index, (count, digest) in theirs.copied.items():
-        if ours.copied[index] != (count, digest):
-            raise _differs(film, f"stream {index} with {ours.copied[index][0]} packets of other content", str(count))
-    return Proof(len(expected), len(kinds[0]), sum(count for count, _ in theirs.copied.values()))
+            raise _differs(film, f"streams {', '.join(kinds[0])}", ", ".join(kinds[1]))
+    lost = lost_of_picture(film, describe(result))
+    if lost:
+        raise _differs(film, f"not {', '.join(lost)}", "it")
+    earliest = min((stream.first for stream in due), default=Fraction(0))
+    moved = None
+    for found, expected in zip(ours, due, strict=True):
+        if expected.index == film.stream:
+            moved = _check_picture(film, found, [stamp + shift for stamp in pts], end + shift, earliest)
+    assert moved is not None
+    for found, expected in zip(ours, due, strict=True):
+        if expected.index != film.stream:
+            _check_copy(film, found, expected, moved + shift * film.time_base)
+    copied = sum(stream.count for stream in due if stream.index != film.stream)
+    return Proof(len(pts), len(due), copied, moved + shift * film.time_base)
 
 
-class _Digests:
-    """What a container's packets say: pts of the picture; number and hash of each other stream's packets."""
+def _check_picture(film: Film, found: _Stream, pts: Sequence[int], end: int, earliest: Fraction) -> Fraction:
+    """Raises CheckError, or says by how much the muxer has moved the film, in seconds."""
+    if len(found.times) != len(pts):
+        raise _differs(film, f"{len(found.times)} frames", str(len(pts)))
+    unit = found.unit
+    slack = 0 if unit == film.time_base else _ROUNDING
+    times = sorted(found.times)
+    moved = (times[0] - round(pts[0] * film.time_base / unit)) * unit
+    # Sound that begins before the picture may not begin before zero everywhere; then muxers move all of the film.
+    if not (abs(moved) <= slack * unit or 0 < moved <= max(Fraction(0), -earliest) + unit):
+        raise _differs(film, f"its first frame {float(moved):.3f} s later", "the same time")
+    if abs(moved) <= slack * unit:
+        moved = Fraction(0)
+    for number, (stamp, due) in enumerate(zip(times, pts, strict=True)):
+        wanted = round((due * film.time_base + moved) / unit)
+        if abs(stamp - wanted) > slack:
+            raise _differs(film, f"frame {number} at {float(stamp * unit):.6f} s", f"{float(wanted * unit):.6f} s")
+    # Matroska does not keep the length of a frame.
+    length = max(2 * unit, 1 / film.rate)
+    if abs(found.end - (end * film.time_base + moved)) > length:
+        raise _differs(film, f"an end at {float(found.end):.3f} s", f"{float(end * film.time_base + moved):.3f} s")
+    return moved
 
-    def __init__(self, container: av.container.InputContainer, picture: int) -> None:
-        self.pts: list[int] = []
-        self.time_base = container.streams[picture].time_base or Fraction(1)
-        counts: dict[int, int] = {}
-        hashes = {stream.index: hashlib.sha256() for stream in container.streams if stream.index != picture}
-        for packet in container.demux():
-            if not packet.size:
-                continue
-            if packet.stream_index == picture:
-                self.pts.append(packet.pts or 0)
-            else:
-                counts[packet.stream_index] = counts.get(packet.stream_index, 0) + 1
-                hashes[packet.stream_index].update(bytes(packet))
-        self.copied = {index: (counts.get(index, 0), digest.hexdigest()) for index, digest in hashes.items()}
+
+def _check_copy(film: Film, found: _Stream, expected: _Stream, moved: Fraction) -> None:
+    where = f"stream {expected.index} of the source"
+    if found.count != expected.count:
+        raise _differs(film, f"{found.count} packets of {where}", str(expected.count))
+    if found.digest.digest() != expected.digest.digest():
+        raise _differs(film, f"packets of {where} with other content", "the same content")
+    slack = found.unit * _ROUNDING + expected.unit
+    for stamp, due in zip(found.times, expected.times, strict=True):
+        if abs(stamp * found.unit - (due * expected.unit + moved)) > slack:
+            raise _differs(
+                film,
+                f"a packet of {where} at {float(stamp * found.unit):.3f} s",
+                f"{float(due * expected.unit + moved):.3f} s",
+            )
 
 
-def _rounded(seconds: Fraction, unit: Fraction) -> int:
-    return round(seconds / unit)
+@dataclass
+class _Stream:
+    """What a stream consists of.
+
+    Args:
+        times: pts in `unit`, in order of the packets.
+        digest: over the packets' content.
+        first, end: seconds at which it begins and ends.
+    """
+
+    index: int
+    kind: str
+    unit: Fraction
+    timeline: Timeline
+    times: array[int] = field(default_factory=lambda: array("q"))
+    digest: Any = field(default_factory=hashlib.sha256)
+    first: Fraction = Fraction(0)
+    end: Fraction = Fraction(0)
+
+    @property
+    def count(self) -> int:
+        return len(self.times)
+
+
+def _read(
+    container: av.container.InputContainer, streams: list[av.stream.Stream], picture: int, path: Path
+) -> dict[int, _Stream]:
+    found = {
+        stream.index: _Stream(stream.index, stream.type, stream.time_base or Fraction(1), timeline(stream))
+        for stream in streams
+    }
+    as_files = set()
+    for stream in streams:
+        if stream.type == "attachment":
+            found[stream.index].digest.update(stream.data)  # type: ignore[attr-defined]
+        elif is_cover(stream):
+            # A file in Matroska, a packet elsewhere.
+            found[stream.index].kind = "attachment"
+            found[stream.index].digest.update(cover_bytes(path, stream.index))
+            as_files.add(stream.index)
+    packed = [stream for stream in streams if stream.type != "attachment" and stream.index not in as_files]
+    for packet in packets_of(container, packed, path):
+        content = _content(packet)
+        if content is None:
+            continue
+        one = found[packet.stream_index]
+        if packet.stream_index != picture:
+            place_packet(packet, one.timeline)
+        stamp = packet.pts or 0
+        if not one.times:
+            one.first = stamp * one.unit
+        one.times.append(stamp)
+        one.end = max(one.end, (stamp + (packet.duration or 0)) * one.unit)
+        one.digest.update(content)
+    return found
+
+
+def _content(packet: av.packet.Packet) -> bytes | None:
+    """What a packet carries, without what belongs to its container; None for MP4's gaps between subtitles."""
+    data = bytes(packet)
+    name = packet.stream.codec_context.name if packet.stream.codec_context else ""
+    if name == "mov_text" and data == _EMPTY_TEXT:
+        return None
+    if name == "aac" and len(data) > 7 and (data[0] << 4 | data[1] >> 4) == _ADTS_SYNC:
+        return data[7:] if data[1] & 1 else data[9:]
+    return data
 
 
 def _differs(film: Film, found: str, due: str) -> CheckError:

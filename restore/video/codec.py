@@ -31,6 +31,16 @@ _FIXED = {
     "libx265": {"x265-params": "log-level=error"},
 }
 LOSSLESS = ("ffv1", "ffvhuff", "huffyuv", "utvideo")
+# What --crf 0 becomes: the codec's lossless mode, which its own crf 0 is not at every depth.
+_LOSSLESS_MODE = {
+    "libx264": {"qp": "0"},
+    "libx265": {"x265-params": "log-level=error:lossless=1"},
+    "libvpx-vp9": {"lossless": "1"},
+}
+
+
+# Encoders that take only sizes that their chroma divides.
+_WHOLE_CHROMA = ("libx264", "libx265", "libsvtav1", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,16 @@ class VideoCodec:
     @property
     def lossless(self) -> bool:
         """Whether decoding gives back the very planes."""
-        zero = self.options.get("qp") == "0" or (self.name == "libx264" and self.options.get("crf") == "0")
-        return self.name in LOSSLESS or (zero and self.form.depth == 8) or self.options.get("qp") == "0"
+        mode = _LOSSLESS_MODE.get(self.name)
+        return self.name in LOSSLESS or (mode is not None and mode.items() <= self.options.items())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if not self.shift:
+            return ()
+        depth = self.form.depth
+        return (f"{self.name} took {depth} bits a sample: luma moved up by {self.shift} bits, exactly",)
 
 
 def choose_codec(
@@ -76,18 +94,20 @@ def choose_codec(
     known = [form.name for form in codec.video_formats or []]
     if pixel_format is not None and pixel_format not in known:
         raise UsageError(f"--pix-fmt {pixel_format} is unknown to {name}", f"It takes {', '.join(known)}")
-    chosen = pixel_format or _nearest(film, known)
+    chosen = pixel_format or _nearest(film, name, known)
     form = _form(chosen, film) if chosen else None
     if chosen is None or form is None or form.depth < film.form.depth:
+        what = f"{film.form.depth} bits" + (f" in {pixel_format}" if pixel_format else "")
         raise OutputError(
-            f"{name} can't hold {film.path}'s luma of {film.form.depth} bits"
-            + (f" in {pixel_format}" if pixel_format else ""),
-            "ffv1 can, in .mkv",
+            f"{name} can't hold {film.path}'s luma of {what} and {film.width}×{film.height}", "ffv1 can, in .mkv"
         )
     options = dict(_FIXED.get(name, {}))
     if name in _QUALITY:
         option, default = _QUALITY[name]
-        options[option] = f"{default if crf is None else crf:g}"
+        if crf == 0 and name in _LOSSLESS_MODE:
+            options |= _LOSSLESS_MODE[name]
+        else:
+            options[option] = f"{default if crf is None else crf:g}"
     elif crf is not None:
         raise UsageError(f"--crf means nothing to {name}", "Leave it out")
     if preset is not None:
@@ -116,12 +136,14 @@ def _form(name: str, film: Film) -> YuvForm | None:
     return YuvForm(depth, film.form.full_range, across, down, film.form.matrix)
 
 
-def _nearest(film: Film, known: list[str]) -> str | None:
+def _nearest(film: Film, codec_name: str, known: list[str]) -> str | None:
     """The film's own format, or else the one that needs the fewest bits more."""
     fitting = []
     for name in known:
         form = _form(name, film)
         if form is None or name.startswith("yuvj") or form.depth < film.form.depth:
+            continue
+        if codec_name in _WHOLE_CHROMA and (film.width % form.across or film.height % form.down):
             continue
         coarser = form.across * form.down > film.form.across * film.form.down
         fitting.append((coarser, form.depth, -form.across * form.down, name))

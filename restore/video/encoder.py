@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import av
+import av.container
 import av.error
+import av.filter
 import av.video.frame
 import av.video.stream
 import numpy as np
+from av.codec.context import Flags
 
 from restore.errors import OutputError, UsageError
 from restore.files import output_error
@@ -33,10 +36,13 @@ def encode_segment(path: Path, frames: Iterable[RenderedFrame], film: Film, code
     written: list[int] = []
     try:
         with av.open(str(path), "w", format=CONTAINER) as container:
-            stream = _add_stream(container, film, codec)
+            stream = add_picture(container, film, codec)
+            fields = _FieldMarker(film, codec) if film.interlaced else None
             for place, rendered in enumerate(frames):
                 frame = _frame(rendered, film, codec)
                 frame.pts, frame.time_base = place, 1 / film.rate
+                if fields:
+                    frame = fields.mark(frame)
                 container.mux(stream.encode(frame))
                 written.append(rendered.pts)
             container.mux(stream.encode(None))
@@ -54,7 +60,8 @@ def film_output_error(path: Path, error: av.error.FFmpegError | OSError) -> Outp
     return output_error(path, OSError(error.errno, error.strerror))
 
 
-def _add_stream(container: av.container.OutputContainer, film: Film, codec: VideoCodec) -> av.video.stream.VideoStream:
+def add_picture(container: av.container.OutputContainer, film: Film, codec: VideoCodec) -> av.video.stream.VideoStream:
+    """A stream that encodes the film's picture."""
     stream = container.add_stream(codec.name, rate=film.rate, options=codec.options)
     assert isinstance(stream, av.video.stream.VideoStream)
     context = stream.codec_context
@@ -64,7 +71,30 @@ def _add_stream(container: av.container.OutputContainer, film: Film, codec: Vide
     context.color_primaries, context.color_trc = film.tags.primaries, film.tags.transfer
     context.colorspace, context.color_range = film.tags.matrix, film.tags.range
     context.thread_type = "AUTO"
+    if film.interlaced:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = film.field_order
     return stream
+
+
+class _FieldMarker:
+    """Tells the encoder which field of a frame comes first: FFmpeg's `setfield` filter can, PyAV's frames can't."""
+
+    def __init__(self, film: Film, codec: VideoCodec) -> None:
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=film.width,
+            height=film.height,
+            format=av.VideoFormat(codec.pixel_format),
+            time_base=1 / film.rate,
+        )
+        order = self._graph.add("setfield", "bff" if film.bottom_first else "tff")
+        self._graph.link_nodes(source, order, self._graph.add("buffersink"))
+        self._graph.configure()
+
+    def mark(self, frame: av.video.frame.VideoFrame) -> av.video.frame.VideoFrame:
+        self._graph.vpush(frame)
+        return self._graph.vpull()
 
 
 def _frame(rendered: RenderedFrame, film: Film, codec: VideoCodec) -> av.video.frame.VideoFrame:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import re
+import struct
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 import av.container
 import av.error
+import av.stream
+import av.video.frame
 import av.video.stream
 
 from restore.color import BT601, BT709, BT2020, Matrix
@@ -22,6 +28,12 @@ _MATRICES: dict[int, Matrix] = {1: BT709, 5: BT601, 6: BT601, 9: BT2020, 10: BT2
 _HDR_TRANSFERS = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}
 _FULL_RANGE = 2
 _HD_HEIGHT = 720
+# AVFieldOrder.
+_PROGRESSIVE, _TOP_FIRST, _BOTTOM_FIRST = 1, 2, (3, 4)
+# Demuxers of FFmpeg's that take what is no film.
+_PICTURE_FORMATS, _TEXT_FORMATS = ("image2",), ("tty",)
+_PEEK_PACKETS = 200
+_DURATION_TAG = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,10 @@ class Film:
         frames: how many there are by the header, or an estimate; None where neither can be told.
         seconds: length by the header, None where it does not say.
         stream: index of the video stream in the container.
+        ends: seconds at which its picture ends by the header, None where it does not say.
+        field_order: of its frames as FFmpeg numbers them; 0 and 1 are progressive.
+        display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
+        deinterlace: its frames are to be made progressive when they are read.
         notes: what the user should know.
     """
 
@@ -63,7 +79,21 @@ class Film:
     seconds: float | None
     stream: int
     sample_aspect_ratio: Fraction
+    ends: Fraction | None = None
+    field_order: int = 0
+    display_matrix: tuple[int, ...] | None = None
+    deinterlace: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def interlaced(self) -> bool:
+        """Whether its frames, as they are read, consist of two fields."""
+        return self.field_order > _PROGRESSIVE and not self.deinterlace
+
+    @property
+    def bottom_first(self) -> bool:
+        """Whether the lower field is shown first."""
+        return self.field_order in _BOTTOM_FIRST
 
 
 def open_film(path: Path) -> av.container.InputContainer:
@@ -76,65 +106,121 @@ def open_film(path: Path) -> av.container.InputContainer:
         return av.open(str(path), metadata_errors="replace")
     except av.error.PermissionError as error:
         raise InputError(f"{path} can't be read: permission denied") from error
-    except av.error.FFmpegError as error:
+    except av.error.FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (av.error.FFmpegError, OSError) as error:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not a film") from error
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty") from error
-        raise InputError(f"{path} is not a film that can be read: {error.strerror}") from error
+        reason = "it is damaged, cut off, or no film at all"
+        raise InputError(f"{path} is not a film that can be read: {reason} ({error.strerror})") from error
 
 
 def picture_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
     """The first video stream that is no cover picture.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or no decoder for it.
     """
+    kind = container.format.name
+    if kind in _TEXT_FORMATS:
+        raise InputError(f"{path} is text, not a film")
+    if kind in _PICTURE_FORMATS or kind.endswith("_pipe"):
+        raise InputError(f"{path} is a picture, not a film", "`restore photos` takes pictures")
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:
+            raise InputError(f"{path} has a video codec that this FFmpeg can't decode", "Convert it first")
+        return stream
     raise InputError(f"{path} has no video stream", "`restore photos` takes pictures")
 
 
-def describe(path: Path) -> Film:
-    """Read a film's header.
+def describe(path: Path, *, deinterlace: bool = False) -> Film:
+    """Read a film's header and its first frame.
+
+    Args:
+        deinterlace: make its frames progressive when they are read.
 
     Raises:
         InputError: no film; HDR; a pixel format that can't be carried.
     """
     with open_film(path) as container:
-        stream = picture_stream(container, path)
-        context = stream.codec_context
-        if not context.width or not context.height or context.pix_fmt is None:
-            raise InputError(f"{path} is damaged: its video stream does not say what its frames are")
-        transfer = int(context.color_trc)
-        if transfer in _HDR_TRANSFERS:
-            raise InputError(f"{path} is HDR: {_HDR_TRANSFERS[transfer]}", "Convert it to SDR (BT.709) first")
-        notes: list[str] = []
-        planar, form = _planar(path, context.pix_fmt, context, notes)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        seconds = _seconds(container, stream)
-        frames = stream.frames or (round(seconds * rate) if seconds else None)
-        return Film(
-            path,
-            context.width,
-            context.height,
-            context.pix_fmt,
-            planar,
-            form,
-            _tags(context, form),
-            stream.time_base or Fraction(1, 90_000),
-            rate,
-            frames,
-            seconds,
-            stream.index,
-            stream.sample_aspect_ratio or Fraction(1),
-            tuple(notes),
-        )
+        return describe_open(container, path, deinterlace=deinterlace)
 
 
-def _seconds(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float | None:
+def describe_open(container: av.container.InputContainer, path: Path, *, deinterlace: bool = False) -> Film:
+    """`describe` for an open container. Errors are the same."""
+    stream = picture_stream(container, path)
+    context = stream.codec_context
+    if not context.width or not context.height or context.pix_fmt is None:
+        raise InputError(f"{path} is damaged: its video stream does not say what its frames are")
+    transfer = int(context.color_trc)
+    if transfer in _HDR_TRANSFERS:
+        raise InputError(f"{path} is HDR: {_HDR_TRANSFERS[transfer]}", "Convert it to SDR (BT.709) first")
+    notes: list[str] = []
+    planar, form = _planar(path, context.pix_fmt, context, notes)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    ends = _end(stream)
+    seconds = float(ends) if ends else container.duration / 1_000_000 if container.duration else None
+    film = Film(
+        path,
+        context.width,
+        context.height,
+        context.pix_fmt,
+        planar,
+        form,
+        _tags(context, form),
+        stream.time_base or Fraction(1, 90_000),
+        rate,
+        stream.frames or (round(seconds * rate) if seconds else None),
+        seconds,
+        stream.index,
+        stream.sample_aspect_ratio or Fraction(1),
+        None if ends is None else ends + (stream.start_time or 0) * (stream.time_base or Fraction(0)),
+        deinterlace=deinterlace,
+        notes=tuple(notes),
+    )
+    return _with_first_frame(film, _peek(container, stream), context)
+
+
+def _peek(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> av.video.frame.VideoFrame | None:
+    """The first frame, where it can be decoded without ado."""
+    for packet in islice(container.demux(stream), _PEEK_PACKETS):
+        with contextlib.suppress(av.error.FFmpegError):
+            for frame in stream.codec_context.decode(packet if packet.size else None):
+                return frame
+    return None
+
+
+def _with_first_frame(film: Film, frame: av.video.frame.VideoFrame | None, context: Any) -> Film:
+    """What only frames tell, or tell best: fields, and how the film is to be turned."""
+    order = int(context.field_order)
+    if order <= _PROGRESSIVE and frame is not None and frame.interlaced_frame:
+        order = _TOP_FIRST
+    matrix = None
+    side_data: Any = frame.side_data if frame is not None else ()
+    for entry in side_data:
+        if entry.type.name == "DISPLAYMATRIX":
+            matrix = struct.unpack("9i", bytes(entry))
+    return replace(film, field_order=order, display_matrix=matrix)
+
+
+def _end(stream: av.video.stream.VideoStream) -> Fraction | None:
+    """How long the picture is by its own header: Matroska keeps that in a tag."""
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1_000_000 if container.duration else None
+        return stream.duration * stream.time_base
+    for key, value in stream.metadata.items():
+        match = _DURATION_TAG.fullmatch(value.strip())
+        if key.upper().partition("-")[0] == "DURATION" and match:
+            hours, minutes, seconds = match.groups()
+            # Matroska's tag is the time at which the stream ends, counted from the file's zero.
+            total = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+            return total - (stream.start_time or 0) * (stream.time_base or Fraction(0))
+    return None
 
 
 def _planar(path: Path, name: str, context: Any, notes: list[str]) -> tuple[str, YuvForm]:
@@ -142,13 +228,16 @@ def _planar(path: Path, name: str, context: Any, notes: list[str]) -> tuple[str,
     pixel = av.VideoFormat(name)
     depth = pixel.components[0].bits
     full = name.startswith("yuvj") or int(context.color_range) == _FULL_RANGE
-    grey = name.startswith("gray")
-    if pixel.has_palette or pixel.is_rgb or not (grey or len(pixel.components) >= 3):
-        notes.append(f"its pixels are {name}, and were converted to YCbCr first")
-        return "yuv444p", YuvForm(8, full, 1, 1, _matrix(context))
-    if len(pixel.components) == 4 or name.startswith("ya"):
+    if pixel.has_palette or pixel.is_rgb:
+        notes.append(f"its pixels are {name}, and were converted to YCbCr of full range")
+        return "yuv444p", YuvForm(8, True, 1, 1, _matrix(context))
+    grey = len(pixel.components) < 3
+    if len(pixel.components) in (2, 4):
         notes.append("its alpha channel was left out")
-    if depth not in (8, 10, 12, 14, 16):
+    if depth == 1:
+        notes.append("its pixels are black or white, and were converted to grey")
+        depth, full = 8, True
+    if depth not in (8, 10, 12, 14, 16) or name.startswith("grayf"):
         raise InputError(f"{path} has {depth} bits a sample ({name})", "Convert it to 8 or 10 bits first")
     across = 2 if grey else -(-64 // pixel.chroma_width(64))
     down = 2 if grey else -(-64 // pixel.chroma_height(64))

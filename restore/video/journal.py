@@ -50,6 +50,7 @@ class Segment:
         losses: what could not be decoded on the way, summed up since the film's start.
         memory: of the scenes so far.
         last: the film ends here.
+        end: where its last frame ends, in the film's time base; only the last segment's is to be used.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Segment:
     losses: dict[str, Any]
     memory: Continuity
     last: bool
+    end: int
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
@@ -123,19 +125,31 @@ class Journal:
             except (OSError, ValueError, KeyError):
                 return found
             memory = Continuity.from_json(facts["memory"])
-            found.append(Segment(path, facts["pts"], facts["losses"], memory, facts["last"]))
+            found.append(Segment(path, facts["pts"], facts["losses"], memory, facts["last"], facts["end"]))
 
     def part(self, number: int) -> Path:
         """Where segment `number` is encoded before it is whole."""
         return self.folder / f"{number:05d}.part"
 
-    def add(self, number: int, pts: list[int], losses: dict[str, Any], memory: Continuity, *, last: bool) -> Segment:
+    def add(
+        self, number: int, pts: list[int], losses: dict[str, Any], memory: Continuity, *, last: bool, end: int
+    ) -> Segment:
         """Give a whole segment its name, and record it. Raises OutputError."""
         path = self.folder / f"{number:05d}.mkv"
         self.part(number).replace(path)
-        facts = {"pts": pts, "losses": losses, "last": last, "bytes": path.stat().st_size, "memory": memory.as_json()}
+        facts = {"pts": pts, "losses": losses, "last": last, "end": end}
+        facts |= {"bytes": path.stat().st_size, "memory": memory.as_json()}
         write_atomically(path.with_suffix(".json"), lambda stream: stream.write(json.dumps(facts).encode()))
-        return Segment(path, pts, losses, memory, last)
+        return Segment(path, pts, losses, memory, last, end)
+
+    def remove_if_finished(self, output: Path) -> None:
+        """Take away what a run left that was killed after its film had got its name: all is older than the film."""
+        try:
+            finished = output.stat().st_mtime_ns
+            if all(entry.stat().st_mtime_ns <= finished for entry in self.folder.iterdir()):
+                self.remove()
+        except OSError:
+            return
 
     def remove(self) -> None:
         """Take the folder away."""

@@ -16,10 +16,10 @@ from restore import __version__
 from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError
-from restore.files import check_writable, exists, output_error
+from restore.files import check_writable, exists, is_folder, output_error
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
-from restore.video.assemble import assemble, container_format
+from restore.video.assemble import assemble, time_shift
 from restore.video.check import Proof, check
 from restore.video.codec import VideoCodec, choose_codec
 from restore.video.color_frames import LEAD, RUN_UP, WINDOW, ColorSettings, color_frames
@@ -29,6 +29,7 @@ from restore.video.film import Film, describe
 from restore.video.journal import Journal, Plan, Runtime, Segment, fingerprint
 from restore.video.reader import Frame, Losses, Reader
 from restore.video.render import RenderedFrame, render
+from restore.video.streams import check_container, container_format
 
 SEGMENT = 10 * WINDOW
 """Frames of a segment: what a killed run loses at most."""
@@ -45,6 +46,7 @@ class FilmResult:
     scenes: int
     proof: Proof
     losses: dict[str, Any]
+    notes: tuple[str, ...]
     film: Film
     codec: VideoCodec
     engine: dict[str, Any]
@@ -61,6 +63,7 @@ class Job:
         plan: what the result depends on.
         runtime: what the earlier run computed with; None for a new film.
         done: segments that are whole.
+        notes: what the user should know before the work begins.
     """
 
     film: Film
@@ -72,6 +75,7 @@ class Job:
     plan: Plan
     runtime: Runtime | None
     done: list[Segment]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(path: Path, output: Path, options: VideoOptions, engine_options: EngineOptions) -> Job:
@@ -80,17 +84,18 @@ def prepare(path: Path, output: Path, options: VideoOptions, engine_options: Eng
     Raises:
         RestoreError: what is wrong with the film, the output, the model or the options.
     """
-    film = describe(path)
+    check_target(path, output, overwrite=options.overwrite)
     container_format(output)
+    film = describe(path, deinterlace=options.deinterlace)
     codec = choose_codec(film, output, options.codec, options.crf, options.preset, options.pix_fmt)
-    check_writable(output.parent)
+    notes = film.notes + codec.notes + check_container(film, codec, output)
     journal = Journal(output)
     plan = _plan(film, codec, options, engine_options)
     runtime = None if options.restart else journal.open(plan)
     done = journal.segments() if runtime else []
     if runtime:
         engine_options = replace(engine_options, dtype=runtime.dtype, batch=runtime.batch)
-    return Job(film, output, codec, options, engine_options, journal, plan, runtime, done)
+    return Job(film, output, codec, options, engine_options, journal, plan, runtime, done, notes)
 
 
 def restore_film(
@@ -128,7 +133,7 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
     part = journal.folder / f"film{job.output.suffix}"
     assemble(part, film, segments)
     pts = [stamp for segment in segments for stamp in segment.pts]
-    proof = check(part, film, pts)
+    proof = check(part, film, pts, segments[-1].end, time_shift(segments))
     if exists(job.output) and not job.options.overwrite:
         raise OutputError(f"{job.output} has appeared meanwhile", "Move it away and run the same command again")
     try:
@@ -145,10 +150,33 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
         segments[-1].memory.scene,
         proof,
         segments[-1].losses,
+        job.notes + _notes(proof),
         film,
         job.codec,
         facts,
     )
+
+
+def check_target(path: Path, output: Path, *, overwrite: bool) -> None:
+    """Tell early that a result can't get its name.
+
+    Raises:
+        OutputError: it is the film itself, is there already, or lies where nothing can be written.
+    """
+    check_writable(output.parent)
+    if exists(output):
+        if is_folder(output):
+            raise OutputError(f"{output} is a folder", "Name a file with --output")
+        if exists(path) and output.samefile(path):
+            raise OutputError(f"{output} is the film itself", "Choose another place with --output")
+        if not overwrite:
+            raise OutputError(f"{output} is there already", "Move it away, or choose another place with --output")
+
+
+def _notes(proof: Proof) -> tuple[str, ...]:
+    if not proof.shift:
+        return ()
+    return (f"something in it begins before zero: all of it was moved by {float(proof.shift):.3f} s",)
 
 
 def render_frames(
@@ -177,6 +205,7 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
         "saturation": options.saturation,
         "already_color": options.already_color,
         "stride": options.stride,
+        "deinterlace": options.deinterlace,
     }
     settings |= {"size": engine_options.size, "segment": SEGMENT}
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}
@@ -217,7 +246,9 @@ class _Work:
                 first += len(pts)
                 held = next(frames, None)
                 last = held is None and not self.stopping()
-                segments.append(self.journal.add(number, pts, reader.losses.as_json(), self._memory, last=last))
+                segments.append(
+                    self.journal.add(number, pts, reader.losses.as_json(), self._memory, last=last, end=reader.end)
+                )
                 if held is None and not last:
                     return None
         if self.stopping() and not (segments and segments[-1].last):
