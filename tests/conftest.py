@@ -51,26 +51,44 @@ class Result:
         return str(error)
 
 
+Run = Callable[..., Result]
+
+
 @pytest.fixture
-def restore_photos(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Result]]:
+def restore_photos(run_command: Callable[[str], Run]) -> Run:
     """`restore photos` in this process, from the arguments to the exit code."""
+    return run_command("photos")
+
+
+@pytest.fixture
+def restore_video(run_command: Callable[[str], Run]) -> Run:
+    """`restore video`, likewise."""
+    return run_command("video")
+
+
+@pytest.fixture
+def run_command(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], Run]]:
+    """Commands in this process."""
     from restore.cli import main
 
     report = tmp_path / "report.json"
     sigterm = signal.getsignal(signal.SIGTERM)
 
-    def run(*arguments: object, model: object = tiny_model, with_report: bool = True) -> Result:
-        report.unlink(missing_ok=True)
-        command = ["restore", "photos", *map(str, arguments), "--model", str(model)]
-        monkeypatch.setattr(sys, "argv", [*command, "--report", str(report)] if with_report else command)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        said = capsys.readouterr()
-        content = json.loads(report.read_text()) if report.exists() else {}
-        return Result(int(code or 0), said.out, said.err, content)
+    def runner(name: str) -> Run:
+        def run(*arguments: object, model: object = tiny_model, with_report: bool = True) -> Result:
+            report.unlink(missing_ok=True)
+            command = ["restore", name, *map(str, arguments), "--model", str(model)]
+            monkeypatch.setattr(sys, "argv", [*command, "--report", str(report)] if with_report else command)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            code = ended.value.code
+            said = capsys.readouterr()
+            content = json.loads(report.read_text()) if report.exists() else {}
+            return Result(int(code or 0), said.out, said.err, content)
 
-    yield run
+        return run
+
+    yield runner
     signal.signal(signal.SIGTERM, sigterm)

@@ -13,6 +13,7 @@ from restore import __version__
 from restore.cli.eval import app as eval_app
 from restore.cli.photos import photos
 from restore.cli.train import train
+from restore.cli.video import video
 from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
 from restore.stopping import raise_on_sigterm
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: "[train]" is no markup, and a third of the time
 )
 app.command()(photos)
+app.command()(video)
 app.add_typer(eval_app, name="eval")
 app.command()(train)
 

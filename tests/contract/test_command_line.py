@@ -9,7 +9,7 @@ import time
 import pytest
 
 HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
-COMMANDS = ["--help", "--version", "photos --help", "eval --help", "eval photos --help", "train --help"]
+COMMANDS = ["--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
