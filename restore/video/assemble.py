@@ -94,14 +94,18 @@ def _video_packets(segments: Sequence[Segment], film: Film, shift: int) -> Itera
             raise OutputError(f"{segment.path} holds {len(stamps)} frames, not {len(segment.pts)}", "Use --restart")
     times = decoding_times(pts, places)
     end = max(segments[-1].end + shift, pts[-1] + 1)
-    number = 0
+    number, begin = 0, None
     for segment in segments:
         for packet in _packets(segment):
             place = places[number]
             packet.time_base = film.time_base
             packet.pts, packet.dts = pts[place], next(times)
+            begin = packet.dts if begin is None else begin
             packet.duration = (pts[place + 1] if place + 1 < len(pts) else end) - pts[place]
             number += 1
+            if number == len(pts):
+                # MP4 keeps a film's length as the sum of its steps in order of decoding.
+                packet.duration = min(max(1, end - pts[0] + begin - packet.dts), end - pts[place])
             yield packet
 
 

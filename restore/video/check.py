@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from restore.video.streams import (
 
 # What a muxer's own rounding may add to a time, in units of the container.
 _ROUNDING = 1
+# Seconds: a header may tell where the picture ends in milliseconds.
+_END_SLACK = Fraction(2, 1000)
 _ADTS_SYNC = 0xFFF
 _EMPTY_TEXT = b"\0\0"
 
@@ -78,15 +81,22 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
         kinds = [[stream.kind for stream in found] for found in (ours, due)]
         if kinds[0] != kinds[1]:
             raise _differs(film, f"streams {', '.join(kinds[0])}", ", ".join(kinds[1]))
-    lost = lost_of_picture(film, describe(result))
+    told = describe(result)
+    lost = lost_of_picture(film, told)
     if lost:
         raise _differs(film, f"not {', '.join(lost)}", "it")
     earliest = min((stream.first for stream in due), default=Fraction(0))
     moved = None
     for found, expected in zip(ours, due, strict=True):
         if expected.index == film.stream:
-            moved = _check_picture(film, found, [stamp + shift for stamp in pts], end + shift, earliest)
+            moved = _check_picture(film, found, [stamp + shift for stamp in pts], earliest)
     assert moved is not None
+    due_end = (end + shift) * film.time_base + moved
+    # MP4 tells a length in order of decoding, which is not the order of display where frames are of uneven length.
+    lengths = [after - before for before, after in pairwise([*pts, end])]
+    uneven = (max(lengths) - min(lengths)) * film.time_base
+    if told.ends is not None and abs(told.ends - due_end) > _END_SLACK + uneven:
+        raise _differs(film, f"an end at {float(told.ends):.3f} s", f"{float(due_end):.3f} s")
     for found, expected in zip(ours, due, strict=True):
         if expected.index != film.stream:
             _check_copy(film, found, expected, moved + shift * film.time_base)
@@ -94,7 +104,7 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
     return Proof(len(pts), len(due), copied, moved + shift * film.time_base)
 
 
-def _check_picture(film: Film, found: _Stream, pts: Sequence[int], end: int, earliest: Fraction) -> Fraction:
+def _check_picture(film: Film, found: _Stream, pts: Sequence[int], earliest: Fraction) -> Fraction:
     """Raises CheckError, or says by how much the muxer has moved the film, in seconds."""
     if len(found.times) != len(pts):
         raise _differs(film, f"{len(found.times)} frames", str(len(pts)))
@@ -111,10 +121,6 @@ def _check_picture(film: Film, found: _Stream, pts: Sequence[int], end: int, ear
         wanted = round((due * film.time_base + moved) / unit)
         if abs(stamp - wanted) > slack:
             raise _differs(film, f"frame {number} at {float(stamp * unit):.6f} s", f"{float(wanted * unit):.6f} s")
-    # Matroska does not keep the length of a frame.
-    length = max(2 * unit, 1 / film.rate)
-    if abs(found.end - (end * film.time_base + moved)) > length:
-        raise _differs(film, f"an end at {float(found.end):.3f} s", f"{float(end * film.time_base + moved):.3f} s")
     return moved
 
 
@@ -141,7 +147,7 @@ class _Stream:
     Args:
         times: pts in `unit`, in order of the packets.
         digest: over the packets' content.
-        first, end: seconds at which it begins and ends.
+        first: seconds at which it begins.
     """
 
     index: int
@@ -151,7 +157,6 @@ class _Stream:
     times: array[int] = field(default_factory=lambda: array("q"))
     digest: Any = field(default_factory=hashlib.sha256)
     first: Fraction = Fraction(0)
-    end: Fraction = Fraction(0)
 
     @property
     def count(self) -> int:
@@ -186,7 +191,6 @@ def _read(
         if not one.times:
             one.first = stamp * one.unit
         one.times.append(stamp)
-        one.end = max(one.end, (stamp + (packet.duration or 0)) * one.unit)
         one.digest.update(content)
     return found
 

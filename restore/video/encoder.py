@@ -62,7 +62,11 @@ def film_output_error(path: Path, error: av.error.FFmpegError | OSError) -> Outp
 
 def add_picture(container: av.container.OutputContainer, film: Film, codec: VideoCodec) -> av.video.stream.VideoStream:
     """A stream that encodes the film's picture."""
-    stream = container.add_stream(codec.name, rate=film.rate, options=codec.options)
+    options = dict(codec.options)
+    if film.interlaced and film.bottom_first and codec.name == "libx264":
+        # Told by the frames alone, x264 changes its mind after the start, and is no longer lossless.
+        options["x264-params"] = "bff=1"
+    stream = container.add_stream(codec.name, rate=film.rate, options=options)
     assert isinstance(stream, av.video.stream.VideoStream)
     context = stream.codec_context
     stream.width, stream.height, stream.pix_fmt = film.width, film.height, codec.pixel_format

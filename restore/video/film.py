@@ -59,7 +59,8 @@ class Film:
         frames: how many there are by the header, or an estimate; None where neither can be told.
         seconds: length by the header, None where it does not say.
         stream: index of the video stream in the container.
-        ends: seconds at which its picture ends by the header, None where it does not say.
+        starts, ends: seconds at which its picture does so by the header, None where it does not say.
+        constant: its frames are of even length, by the header.
         field_order: of its frames as FFmpeg numbers them; 0 and 1 are progressive.
         display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
         deinterlace: its frames are to be made progressive when they are read.
@@ -79,11 +80,19 @@ class Film:
     seconds: float | None
     stream: int
     sample_aspect_ratio: Fraction
+    starts: Fraction | None = None
     ends: Fraction | None = None
+    constant: bool = False
     field_order: int = 0
     display_matrix: tuple[int, ...] | None = None
     deinterlace: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def grey(self) -> bool:
+        """Whether its frames have luma only, or luma and an alpha channel."""
+        pixel = av.VideoFormat(self.pixel_format)
+        return len(pixel.components) < 3 and not pixel.is_rgb and not pixel.has_palette
 
     @property
     def interlaced(self) -> bool:
@@ -162,6 +171,7 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
     notes: list[str] = []
     planar, form = _planar(path, context.pix_fmt, context, notes)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    starts = None if stream.start_time is None else stream.start_time * (stream.time_base or Fraction(0))
     ends = _end(stream)
     seconds = float(ends) if ends else container.duration / 1_000_000 if container.duration else None
     film = Film(
@@ -178,7 +188,9 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         seconds,
         stream.index,
         stream.sample_aspect_ratio or Fraction(1),
-        None if ends is None else ends + (stream.start_time or 0) * (stream.time_base or Fraction(0)),
+        starts,
+        None if ends is None else ends + (starts or 0),
+        stream.average_rate == stream.base_rate,
         deinterlace=deinterlace,
         notes=tuple(notes),
     )

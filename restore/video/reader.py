@@ -24,6 +24,8 @@ MAX_ERRORS_IN_A_ROW = 1000
 JUMP_SECONDS = 1
 DAMAGE = (av.error.InvalidDataError, av.error.ExternalError, av.error.UndefinedError, av.error.BugError)
 _FULL_RANGE = 2
+# Formats whose samples stand in the upper bits of 16, and by how much.
+_HIGH_BITS = {"p010le": 6, "p210le": 6, "p410le": 6, "p012le": 4, "p212le": 4, "p412le": 4}
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ class Losses:
     """What could not be decoded, and timestamps that had to be mended.
 
     Args:
-        packets: that the container or the decoder could not make sense of.
-        frames: that were decoded with damage.
-        missing: frames that the header promises beyond the last one, as far as it says.
+        packets: that the container or the decoder could not make sense of, or that are marked as damaged.
+        frames: that were decoded with damage, as far as the decoder tells.
+        missing: frames that the header promises and that did not come, as far as it says.
     """
 
     packets: int = 0
@@ -113,6 +115,8 @@ class Reader:
     first_pts: int | None = None
     losses: Losses = field(default_factory=Losses)
     end: int = 0
+    _last: int = 0
+    _count: int = 0
 
     def frames(self) -> Iterator[Frame]:
         """Raises InputError where the film can't be read on, or its frames change their size."""
@@ -135,7 +139,7 @@ class Reader:
             if pts >= first_pts:
                 yield self._frame(decoded, index, pts)
                 index += 1
-        self._count_missing()
+        self._finish()
 
     def _all(self) -> Iterator[Frame]:
         timeline = self._timeline()
@@ -143,7 +147,7 @@ class Reader:
             pts = timeline.place(_stamp(decoded), self._length(decoded))
             self.losses.timestamps = timeline.mended
             yield self._frame(decoded, index, pts)
-        self._count_missing()
+        self._finish()
 
     def _timeline(self) -> Timeline:
         return Timeline(round(JUMP_SECONDS / self.film.time_base))
@@ -151,11 +155,20 @@ class Reader:
     def _length(self, decoded: av.video.frame.VideoFrame) -> int:
         return max(1, decoded.duration or round(1 / (self.film.rate * self.film.time_base)))
 
-    def _count_missing(self) -> None:
-        if self.film.ends is not None:
-            shortfall = round((self.film.ends - self.end * self.film.time_base) * self.film.rate)
-            # One frame is within what headers round.
-            self.losses.missing = shortfall if shortfall > 1 else 0
+    def _finish(self) -> None:
+        """At the last frame: the header knows best where it ends, and what should have come."""
+        film = self.film
+        if self.losses.timestamps:
+            return  # Then the header's times are not those of the frames.
+        seconds = self.end * film.time_base
+        cut_off = max(0, round(((film.ends or seconds) - seconds) * film.rate))
+        if film.ends is not None and cut_off <= 1:  # Headers round.
+            self.end = max(self._last + 1, round(film.ends / film.time_base))
+        if film.constant and film.starts is not None:
+            due = round(((film.ends or seconds) - film.starts) * film.rate)
+            self.losses.missing = max(0, due - self._count)
+        else:
+            self.losses.missing = cut_off if cut_off > 1 else 0
 
     def _decoded(self, first_pts: int | None) -> Iterator[av.video.frame.VideoFrame]:
         frames = self._as_stored(first_pts)
@@ -175,6 +188,7 @@ class Reader:
                     packet = next(packets, None)
                     if packet is None:
                         return
+                    self.losses.packets += packet.is_corrupt
                     decoded = stream.codec_context.decode(packet if packet.size else None)
                 except DAMAGE as error:
                     in_a_row += 1
@@ -218,11 +232,14 @@ class Reader:
             )
         if decoded.is_corrupt:
             self.losses.frames += 1
-        self.end = pts + self._length(decoded)
+        self._count, self._last, self.end = index + 1, pts, pts + self._length(decoded)
         interlaced = bool(decoded.interlaced_frame) and not film.deinterlace
-        decoded = _as_planes(decoded, film)
-        luma = plane_array(decoded, 0)
-        chroma = None if _is_grey(decoded) else (plane_array(decoded, 1), plane_array(decoded, 2))
+        planes = _as_planes(decoded, film)
+        if decoded.format.name in _HIGH_BITS:  # FFmpeg's conversion is not exact.
+            luma = plane_array(decoded, 0).view("<u2") >> np.uint16(_HIGH_BITS[decoded.format.name])
+        else:
+            luma = plane_array(planes, 0)
+        chroma = None if film.grey else (plane_array(planes, 1), plane_array(planes, 2))
         return Frame(index, pts, luma, chroma, interlaced)
 
 
@@ -230,18 +247,14 @@ def _stamp(decoded: av.video.frame.VideoFrame) -> int | None:
     return decoded.pts if decoded.pts is not None else decoded.dts
 
 
-def _is_grey(frame: av.video.frame.VideoFrame) -> bool:
-    return len(frame.format.components) == 1
-
-
 def _as_planes(decoded: av.video.frame.VideoFrame, film: Film) -> av.video.frame.VideoFrame:
     """Grey, or the film's planar Y, Cb and Cr; luma stays what it was."""
     pixel = decoded.format
-    if len(pixel.components) < 3 and not (pixel.is_rgb or pixel.has_palette):
+    if film.grey:
         wanted = "gray" if film.form.depth == 8 else f"gray{film.form.depth}le"
     else:
         wanted = film.planar
-    if pixel.name.replace("yuvj", "yuv") == wanted:
+    if pixel.name.replace("yuvj", "yuv") in (wanted, film.planar):
         return decoded
     if pixel.is_rgb or pixel.has_palette:
         matrix = film.tags.matrix
@@ -255,7 +268,7 @@ def _deinterlaced(frames: Iterator[av.video.frame.VideoFrame], film: Film) -> It
     """A progressive frame for each frame, with its pts."""
     graph = None
     for frame in frames:
-        frame = _as_planes(frame, film)
+        frame = _with_chroma(_as_planes(frame, film), film)
         if graph is None:
             graph = _deinterlacer(frame, film)
         graph.vpush(frame)
@@ -265,10 +278,22 @@ def _deinterlaced(frames: Iterator[av.video.frame.VideoFrame], film: Film) -> It
         yield from _pulled(graph, film)
 
 
+def _with_chroma(frame: av.video.frame.VideoFrame, film: Film) -> av.video.frame.VideoFrame:
+    """A grey frame with neutral chroma: the filter knows grey of 8 and 16 bits only."""
+    if not film.grey:
+        return frame
+    whole = av.VideoFrame(frame.width, frame.height, film.planar)
+    np.copyto(plane_array(whole, 0), plane_array(frame, 0))
+    for number in (1, 2):
+        plane_array(whole, number)[:] = 1 << (film.form.depth - 1)
+    whole.pts, whole.time_base, whole.duration = frame.pts, film.time_base, frame.duration
+    return whole
+
+
 def _deinterlacer(frame: av.video.frame.VideoFrame, film: Film) -> av.filter.Graph:
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=film.time_base)
-    parity = "auto" if frame.interlaced_frame else ("bff" if film.bottom_first else "tff")
+    parity = "bff" if film.bottom_first else "tff"
     graph.link_nodes(source, graph.add("bwdif", f"mode=send_frame:deint=all:parity={parity}"), graph.add("buffersink"))
     graph.configure()
     return graph
