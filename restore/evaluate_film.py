@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from restore import __version__
-from restore.colorizers import Engine, load_engine
+from restore.colorizers import Engine
 from restore.errors import InputError, UsageError
 from restore.evaluate import Broken, check_target, finite
 from restore.files import write_atomically
@@ -27,6 +27,7 @@ from restore.photos.tone import find_tone
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.color_frames import LEAD, ColoredFrame, ColorSettings, color_frames
 from restore.video.film import Film, describe
+from restore.video.pipeline import load_film_engine
 from restore.video.reader import Frame, Plane, Reader
 from restore.video.render import render
 from restore.video.rgb import grey_from_luma, rgb_from_planes
@@ -163,7 +164,7 @@ def evaluate_films(
     paths = _find_clips(options.data)
     if options.report is not None:
         check_target(options.report, options.data, paths)
-    engine = load_engine(engine_options)
+    engine = load_film_engine(engine_options)
     cv2.setNumThreads(1)
     clips: list[Clip] = []
     grey: list[str] = []

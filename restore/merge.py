@@ -27,9 +27,8 @@ _AB_RADIUS = 1 / 32
 _AB_EPS = 1e-3
 _FULL_RADIUS = 2
 _FULL_EPS = 1e-3
-# Merged at a time: a strip's intermediates stay in the cache, memory stays flat for huge scans, and products are small
-# enough that BLAS does not start threads of its own for them, which under load took fifty times as long.
-_STRIP_PIXELS = 1 << 16
+# Merged at a time: a strip's intermediates stay in the cache, and memory stays flat for huge scans.
+_STRIP_PIXELS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -114,22 +113,23 @@ class _RowSampler:
         rows = cv2.resize(planes, (width, planes.shape[0]), interpolation=cv2.INTER_LINEAR)
         # Channel planes of their own: one contiguous pass each.
         self.rows = [np.ascontiguousarray(channel) for channel in cv2.split(rows)]
+        self.steps = [np.diff(channel, axis=0, append=channel[-1:]) for channel in self.rows]
         position = (np.arange(height, dtype=np.float64) + 0.5) * planes.shape[0] / height - 0.5
         position = position.clip(0, planes.shape[0] - 1)
         self.first = position.astype(np.intp)
-        self.second = np.minimum(self.first + 1, planes.shape[0] - 1)
-        self.weight = (position - self.first).astype(np.float32)
+        self.weight = (position - self.first).astype(np.float32)[:, None]
 
     def strip(self, top: int, bottom: int) -> list[FloatArray]:
         """Rows top to bottom of each of the four planes."""
-        low, high = int(self.first[top]), int(self.second[bottom - 1]) + 1
-        first, second = self.first[top:bottom] - low, self.second[top:bottom] - low
-        # A product with the few rows in reach is one pass, where gathering both rows and blending would be four.
-        mix = np.zeros((bottom - top, high - low), np.float32)
-        index = np.arange(bottom - top)
-        mix[index, first] += 1 - self.weight[top:bottom]
-        mix[index, second] += self.weight[top:bottom]
-        return [mix @ plane[low:high] for plane in self.rows]
+        # No matrix product, short as it would be: BLAS starts threads for it, which wait for each other under load.
+        first, weight = self.first[top:bottom], self.weight[top:bottom]
+        results = []
+        for rows, steps in zip(self.rows, self.steps, strict=True):
+            result = steps.take(first, axis=0)
+            result *= weight
+            result += rows.take(first, axis=0)
+            results.append(result)
+        return results
 
 
 def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: FloatArray, matrix: Matrix) -> FloatArray:

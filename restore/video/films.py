@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from restore.checkpoint import find_checkpoint, sha256
-from restore.colorizers import Engine, load_engine
+from restore.colorizers import Engine
 from restore.errors import DeviceError, InputError, ModelError, OutputError, RestoreError
 from restore.files import check_writable, exists, is_disk_full
 from restore.options import EngineOptions, FilmsOptions
 from restore.report import Record, Summary, open_report
 from restore.video.estimate import estimate
 from restore.video.journal import Journal
-from restore.video.pipeline import FilmResult, prepare, run
+from restore.video.pipeline import FilmResult, load_film_engine, prepare, run
 from restore.video.preview import preview_path, write_preview
 from restore.video.progress import FilmProgress, SilentFilms
 from restore.video.streams import container_format
@@ -216,7 +216,7 @@ class _Films:
             kept = replace(loaded_for, dtype=engine.dtype, batch=engine.batch)
             if options in (loaded_for, kept):
                 return engine
-        engine = load_engine(options, callers=1)
+        engine = load_film_engine(options)
         self._engine = options, engine
         return engine
 

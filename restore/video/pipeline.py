@@ -33,6 +33,8 @@ from restore.video.streams import check_container, container_format
 
 SEGMENT = 10 * WINDOW
 """Frames of a segment: what a killed run loses at most."""
+# One thread of the network's keeps pace with this many that encode, at 1080p.
+_PROCESSORS_PER_THREAD = 8
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,19 @@ def restore_film(
         RestoreError: what is wrong with the film, the output, the model or the options.
     """
     job = prepare(path, output, options, engine_options)
-    return run(job, load_engine(job.engine_options, callers=1), on_frame, stopping)
+    return run(job, load_film_engine(job.engine_options), on_frame, stopping)
+
+
+def load_film_engine(options: EngineOptions) -> Engine:
+    """The engine for a film: the encoder is what keeps processors busy, and the network is asked for few frames.
+
+    More threads than it needs wait for each other where they could have encoded: with two processors, two threads took
+    the most part of their time for that.
+
+    Raises:
+        ModelError, DeviceError: see `load_engine`.
+    """
+    return load_engine(options, callers=min(processors(), _PROCESSORS_PER_THREAD))
 
 
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:
