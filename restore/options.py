@@ -112,6 +112,7 @@ class VideoOptions:
         saturation: factor on the predicted chroma.
         already_color: scenes in colour are left as they are (`keep`), or coloured anew (`recolor`).
         deinterlace: make progressive frames of interlaced ones.
+        start, duration: seconds; the part of the film that is taken, None is all of it.
         codec, crf, preset, pix_fmt: of the encoder; None chooses.
         restart: throw unfinished work of the same film away.
         overwrite: replace a result that is there already.
@@ -122,6 +123,8 @@ class VideoOptions:
     saturation: float = 1.0
     already_color: FilmInColor = "keep"
     deinterlace: bool = False
+    start: float | None = None
+    duration: float | None = None
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
@@ -132,6 +135,10 @@ class VideoOptions:
     def __post_init__(self) -> None:
         if not 0.0 <= self.smooth <= 1.0:
             raise UsageError(f"--smooth {self.smooth:g} is out of range", "Give 0 (off) to 1")
+        if self.start is not None and self.start < 0:
+            raise UsageError(f"--start {self.start:g} is before the film", "Give seconds from its beginning")
+        if self.duration is not None and self.duration <= 0:
+            raise UsageError(f"--duration {self.duration:g} leaves nothing", "Give seconds above 0")
         if self.stride < 1:
             raise UsageError(f"--stride {self.stride} is too small", "Give 1 or more")
         if not 0.0 <= self.saturation <= MAX_SATURATION:

@@ -19,7 +19,7 @@ from restore.video.encoder import film_output_error
 from restore.video.film import Film, open_film
 from restore.video.journal import Segment
 from restore.video.reader import DAMAGE, JUMP_SECONDS, MAX_ERRORS_IN_A_ROW, Timeline
-from restore.video.streams import add_streams, container_format, layout, muxer_options, shifted_chapters
+from restore.video.streams import add_streams, container_format, is_cover, layout, muxer_options, shifted_chapters
 
 
 def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
@@ -30,7 +30,7 @@ def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
         OutputError: the container can't hold a stream, or it can't be written.
     """
     form = container_format(target)
-    shift = time_shift(segments)
+    shift = time_shift(film, segments)
     try:
         with open_film(film.path) as source, av.open(str(segments[0].path)) as first:
             plan = layout(source, film, form)
@@ -44,12 +44,12 @@ def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
         raise film_output_error(target, error) from error
 
 
-def time_shift(segments: Sequence[Segment]) -> int:
+def time_shift(film: Film, segments: Sequence[Segment]) -> int:
     """By how much all of a film is moved, in its ticks, so that its picture does not begin before zero.
 
-    No container shows what lies there: MP4 cuts it off, Matroska has no such times.
+    No container shows what lies there: MP4 cuts it off, Matroska has no such times. A part of a film begins at zero.
     """
-    return max(0, -segments[0].pts[0])
+    return max(0, -segments[0].pts[0]) if film.begin is None else -film.begin
 
 
 def _add_film(
@@ -120,21 +120,43 @@ def _other_packets(
     source: av.container.InputContainer, added: dict[int, av.stream.Stream], film: Film, shift: int
 ) -> Iterator[tuple[av.packet.Packet, av.stream.Stream]]:
     wanted = [source.streams[index] for index in added]
-    timelines = {index: timeline(source.streams[index]) for index in added}
-    for packet in packets_of(source, wanted, film.path) if wanted else ():
-        place_packet(packet, timelines[packet.stream_index])
+    for packet in copied_packets(source, wanted, film) if wanted else ():
         ticks = round(shift * film.time_base / (packet.time_base or 1))
         packet.dts = None if packet.dts is None else packet.dts + ticks
         packet.pts = None if packet.pts is None else packet.pts + ticks
         yield packet, added[packet.stream_index]
 
 
-def timeline(stream: av.stream.Stream) -> Timeline:
-    """Of a stream that is copied."""
-    return Timeline(round(JUMP_SECONDS / (stream.time_base or 1)))
+def copied_packets(
+    source: av.container.InputContainer, streams: Sequence[av.stream.Stream], film: Film
+) -> Iterator[av.packet.Packet]:
+    """Packets that go over beside the picture, with times that rise. The picture's own are left as they are.
+
+    Raises:
+        InputError: nothing can be read any more.
+    """
+    timelines = {stream.index: Timeline(round(JUMP_SECONDS / (stream.time_base or 1))) for stream in streams}
+    begun: set[int] = set()
+    for packet in packets_of(source, streams, film.path):
+        stream = packet.stream
+        if stream.index == film.stream:
+            yield packet
+            continue
+        _place(packet, timelines[stream.index])
+        if not is_cover(stream):
+            seconds = (packet.pts or 0) * (packet.time_base or Fraction(1))
+            if film.begin is not None and seconds < film.begin * film.time_base:
+                continue
+            if film.stop is not None and seconds >= film.stop * film.time_base:
+                continue
+            if film.begin is not None and stream.type == "video" and stream.index not in begun:
+                if not packet.is_keyframe:  # Nothing can be seen before one.
+                    continue
+                begun.add(stream.index)
+        yield packet
 
 
-def place_packet(packet: av.packet.Packet, times: Timeline) -> None:
+def _place(packet: av.packet.Packet, times: Timeline) -> None:
     """Let a copied packet's times rise, as muxers demand. Packets of one time are left alone."""
     if packet.dts is None and packet.pts is not None:
         return  # The first packets of streams with B-frames; muxers know what to do.

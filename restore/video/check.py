@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +15,12 @@ import av
 import av.container
 import av.packet
 import av.stream
+import numpy as np
 
 from restore.errors import CheckError
-from restore.video.assemble import packets_of, place_packet, timeline
+from restore.video.assemble import copied_packets
 from restore.video.film import Film, describe, open_film, picture_stream
-from restore.video.reader import Timeline
+from restore.video.reader import Reader
 from restore.video.streams import (
     container_format,
     cover_bytes,
@@ -42,13 +43,15 @@ class Proof:
     """What was compared and found equal.
 
     Args:
-        shift: seconds by which all of the film was moved, because something in it begins before zero.
+        shift: seconds by which all of the film was moved, because something in it begins before zero, or was cut off.
+        luma: every luma plane was compared, too.
     """
 
     frames: int
     streams: int
     copied_packets: int
     shift: Fraction = Fraction(0)
+    luma: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +59,7 @@ class Proof:
             "streams": self.streams,
             "copied_packets": self.copied_packets,
             "moved_by_seconds": float(self.shift),
+            "luma_equal": self.luma,
         }
 
 
@@ -72,12 +76,13 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
     """
     with open_film(film.path) as source, open_film(result) as made:
         plan = layout(source, film, container_format(result))
-        theirs = _read(source, list(source.streams), film.stream, film.path)
+        theirs = _read(source, list(source.streams), film)
         due = [theirs[index] for index in plan.all]
         streams = made_streams(made)
         if len(streams) < len(due):  # MP4 has no tracks without packets.
             due = [stream for stream in due if stream.count or stream.kind == "attachment"]
-        ours = list(_read(made, streams, picture_stream(made, result).index, result).values())
+        copy = replace(film, path=result, stream=picture_stream(made, result).index, begin=None, stop=None)
+        ours = list(_read(made, streams, copy).values())
         kinds = [[stream.kind for stream in found] for found in (ours, due)]
         if kinds[0] != kinds[1]:
             raise _differs(film, f"streams {', '.join(kinds[0])}", ", ".join(kinds[1]))
@@ -85,7 +90,7 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
     lost = lost_of_picture(film, told)
     if lost:
         raise _differs(film, f"not {', '.join(lost)}", "it")
-    earliest = min((stream.first for stream in due), default=Fraction(0))
+    earliest = min(stream.first for stream in due)
     moved = None
     for found, expected in zip(ours, due, strict=True):
         if expected.index == film.stream:
@@ -102,6 +107,21 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
             _check_copy(film, found, expected, moved + shift * film.time_base)
     copied = sum(stream.count for stream in due if stream.index != film.stream)
     return Proof(len(pts), len(due), copied, moved + shift * film.time_base)
+
+
+def check_luma(result: Path, film: Film, shift: int) -> None:
+    """Compare every luma plane, where the codec is lossless.
+
+    Args:
+        shift: bits by which luma was moved up.
+
+    Raises:
+        CheckError: they differ.
+    """
+    made = describe(result)
+    for before, after in zip(Reader(film).frames(), Reader(made).frames(), strict=True):
+        if not np.array_equal(before.luma.astype(np.uint16) << np.uint16(shift), after.luma):
+            raise _differs(film, f"another luma in frame {before.index}", "the same luma")
 
 
 def _check_picture(film: Film, found: _Stream, pts: Sequence[int], earliest: Fraction) -> Fraction:
@@ -153,7 +173,6 @@ class _Stream:
     index: int
     kind: str
     unit: Fraction
-    timeline: Timeline
     times: array[int] = field(default_factory=lambda: array("q"))
     digest: Any = field(default_factory=hashlib.sha256)
     first: Fraction = Fraction(0)
@@ -163,13 +182,8 @@ class _Stream:
         return len(self.times)
 
 
-def _read(
-    container: av.container.InputContainer, streams: list[av.stream.Stream], picture: int, path: Path
-) -> dict[int, _Stream]:
-    found = {
-        stream.index: _Stream(stream.index, stream.type, stream.time_base or Fraction(1), timeline(stream))
-        for stream in streams
-    }
+def _read(container: av.container.InputContainer, streams: list[av.stream.Stream], film: Film) -> dict[int, _Stream]:
+    found = {stream.index: _Stream(stream.index, stream.type, stream.time_base or Fraction(1)) for stream in streams}
     as_files = set()
     for stream in streams:
         if stream.type == "attachment":
@@ -177,16 +191,14 @@ def _read(
         elif is_cover(stream):
             # A file in Matroska, a packet elsewhere.
             found[stream.index].kind = "attachment"
-            found[stream.index].digest.update(cover_bytes(path, stream.index))
+            found[stream.index].digest.update(cover_bytes(film.path, stream.index))
             as_files.add(stream.index)
     packed = [stream for stream in streams if stream.type != "attachment" and stream.index not in as_files]
-    for packet in packets_of(container, packed, path):
+    for packet in copied_packets(container, packed, film):
         content = _content(packet)
         if content is None:
             continue
         one = found[packet.stream_index]
-        if packet.stream_index != picture:
-            place_packet(packet, one.timeline)
         stamp = packet.pts or 0
         if not one.times:
             one.first = stamp * one.unit

@@ -64,6 +64,7 @@ class Film:
         field_order: of its frames as FFmpeg numbers them; 0 and 1 are progressive.
         display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
         deinterlace: its frames are to be made progressive when they are read.
+        begin, stop: units of `time_base` between which it is taken; None is all of it.
         notes: what the user should know.
     """
 
@@ -86,6 +87,8 @@ class Film:
     field_order: int = 0
     display_matrix: tuple[int, ...] | None = None
     deinterlace: bool = False
+    begin: int | None = None
+    stop: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -195,6 +198,32 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         notes=tuple(notes),
     )
     return _with_first_frame(film, _peek(container, stream), context)
+
+
+def cut_out(film: Film, start: float | None, duration: float | None) -> Film:
+    """A part of a film, counted in seconds from where its picture begins.
+
+    Raises:
+        InputError: it ends before.
+    """
+    if start is None and duration is None:
+        return film
+    if film.seconds is not None and (start or 0) >= film.seconds:
+        raise InputError(f"{film.path} is only {film.seconds:.1f} s long", "Give an earlier --start")
+    zero = film.starts or Fraction(0)
+    begin = zero + Fraction(start or 0)
+    stop = None if duration is None else begin + Fraction(duration)
+    left = [film.seconds - (start or 0)] if film.seconds else []
+    seconds = min([*left, *([duration] if duration is not None else [])], default=None)
+    return replace(
+        film,
+        begin=round(begin / film.time_base),
+        stop=None if stop is None else round(stop / film.time_base),
+        seconds=seconds,
+        frames=round(seconds * film.rate) if seconds else None,
+        ends=None if film.ends is None or (stop is not None and stop < film.ends) else film.ends,
+        constant=False,
+    )
 
 
 def _peek(

@@ -20,12 +20,12 @@ from restore.files import check_writable, exists, is_folder, output_error
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, time_shift
-from restore.video.check import Proof, check
+from restore.video.check import Proof, check, check_luma
 from restore.video.codec import VideoCodec, choose_codec
 from restore.video.color_frames import LEAD, RUN_UP, WINDOW, ColorSettings, color_frames
 from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
-from restore.video.film import Film, describe
+from restore.video.film import Film, cut_out, describe
 from restore.video.journal import Journal, Plan, Runtime, Segment, fingerprint
 from restore.video.reader import Frame, Losses, Reader
 from restore.video.render import RenderedFrame, render
@@ -88,7 +88,7 @@ def prepare(path: Path, output: Path, options: VideoOptions, engine_options: Eng
     """
     check_target(path, output, overwrite=options.overwrite)
     container_format(output)
-    film = describe(path, deinterlace=options.deinterlace)
+    film = cut_out(describe(path, deinterlace=options.deinterlace), options.start, options.duration)
     codec = choose_codec(film, output, options.codec, options.crf, options.preset, options.pix_fmt)
     notes = film.notes + codec.notes + check_container(film, codec, output)
     journal = Journal(output)
@@ -147,7 +147,11 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
     part = journal.folder / f"film{job.output.suffix}"
     assemble(part, film, segments)
     pts = [stamp for segment in segments for stamp in segment.pts]
-    proof = check(part, film, pts, segments[-1].end, time_shift(segments))
+    proof = check(part, film, pts, segments[-1].end, time_shift(film, segments))
+    losses = segments[-1].losses
+    if job.codec.lossless and not (losses["packets"] or losses["frames"]):  # Damage is not decoded alike each time.
+        check_luma(part, film, job.codec.shift)
+        proof = replace(proof, luma=True)
     if exists(job.output) and not job.options.overwrite:
         raise OutputError(f"{job.output} has appeared meanwhile", "Move it away and run the same command again")
     try:
@@ -188,7 +192,7 @@ def check_target(path: Path, output: Path, *, overwrite: bool) -> None:
 
 
 def _notes(proof: Proof) -> tuple[str, ...]:
-    if not proof.shift:
+    if proof.shift <= 0:
         return ()
     return (f"something in it begins before zero: all of it was moved by {float(proof.shift):.3f} s",)
 
@@ -220,6 +224,8 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
         "already_color": options.already_color,
         "stride": options.stride,
         "deinterlace": options.deinterlace,
+        "start": options.start,
+        "duration": options.duration,
     }
     settings |= {"size": engine_options.size, "segment": SEGMENT}
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}

@@ -136,18 +136,27 @@ class Reader:
         timeline = self._timeline()
         for decoded in self._decoded(first_pts):
             pts = timeline.place(_stamp(decoded), self._length(decoded))
+            if self._is_behind(pts):
+                break
             if pts >= first_pts:
                 yield self._frame(decoded, index, pts)
                 index += 1
         self._finish()
 
     def _all(self) -> Iterator[Frame]:
-        timeline = self._timeline()
-        for index, decoded in enumerate(self._decoded(None)):
+        timeline, index = self._timeline(), 0
+        for decoded in self._decoded(None):
             pts = timeline.place(_stamp(decoded), self._length(decoded))
             self.losses.timestamps = timeline.mended
-            yield self._frame(decoded, index, pts)
+            if self._is_behind(pts):
+                break
+            if self.film.begin is None or pts >= self.film.begin:
+                yield self._frame(decoded, index, pts)
+                index += 1
         self._finish()
+
+    def _is_behind(self, pts: int) -> bool:
+        return self.film.stop is not None and pts >= self.film.stop
 
     def _timeline(self) -> Timeline:
         return Timeline(round(JUMP_SECONDS / self.film.time_base))
@@ -158,6 +167,8 @@ class Reader:
     def _finish(self) -> None:
         """At the last frame: the header knows best where it ends, and what should have come."""
         film = self.film
+        if film.stop is not None:
+            self.end = min(self.end, max(self._last + 1, film.stop))
         if self.losses.timestamps:
             return  # Then the header's times are not those of the frames.
         seconds = self.end * film.time_base

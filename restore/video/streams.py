@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -216,12 +217,19 @@ def cover_bytes(path: Path, index: int) -> bytes:
 
 def shifted_chapters(source: av.container.InputContainer, film: Film, shift: int) -> list[av.container.core.Chapter]:
     """A film's chapters, moved by `shift` of the film's ticks."""
-    chapters = source.chapters()
-    for chapter in chapters:
-        ticks = round(shift * film.time_base / (chapter["time_base"] or 1))
-        chapter["start"] += ticks
-        chapter["end"] += ticks
-    return chapters
+    kept = []
+    for chapter in source.chapters():
+        base = chapter["time_base"] or Fraction(1)
+        if film.begin is not None:
+            chapter["start"] = max(chapter["start"], round(film.begin * film.time_base / base))
+        if film.stop is not None:
+            chapter["end"] = min(chapter["end"], round(film.stop * film.time_base / base))
+        ticks = round(shift * film.time_base / base)
+        if chapter["start"] < chapter["end"]:
+            chapter["start"] += ticks
+            chapter["end"] += ticks
+            kept.append(chapter)
+    return kept
 
 
 def check_container(film: Film, codec: VideoCodec, target: Path) -> tuple[str, ...]:

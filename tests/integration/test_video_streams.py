@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-from restore.errors import CheckError, OutputError, RestoreError
+from restore.errors import CheckError, InputError, OutputError, RestoreError
 from restore.options import EngineOptions, VideoOptions
 from restore.video import pipeline
-from restore.video.check import check
+from restore.video.check import check, check_luma
 from restore.video.film import describe
 from restore.video.pipeline import FilmResult, restore_film
 from restore.video.reader import Reader, Timeline, plane_array
@@ -193,6 +193,7 @@ def test_lossless_codecs_give_the_luma_back_bit_for_bit(
     make_clip(source, Clip(codec="ffv1", pixel_format=pixel_format))
     made = restore(source, result, codec=codec, crf=None if codec == "ffv1" else 0)
     assert made.codec.lossless
+    assert made.proof.luma
     (before, due), (after, times) = luma_planes(source), luma_planes(result)
     assert len(after) == 20
     assert times == due
@@ -520,3 +521,40 @@ def test_cover_in_a_result_is_compared(restore: Restore, tmp_path: Path, monkeyp
     monkeypatch.setattr("restore.video.streams.cover_bytes", lambda path, index: picture_file(16))
     with pytest.raises(RestoreError, match="other content"):
         restore(source, tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("begin", [0, 36_000 * 25])
+def test_a_part_of_a_film(restore: Restore, tmp_path: Path, suffix: str, begin: int) -> None:
+    clip = Clip(
+        times=range(begin, begin + 50), sound=("aac",), chapters=("a", "b", "c", "d", "e", "f") if not begin else ()
+    )
+    source, result = make_clip(tmp_path / "in.mkv", clip), tmp_path / f"out{suffix}"
+    made = restore(source, result, start=0.5, duration=0.4, crf=0)
+    assert made.proof.luma
+    (before, due), (after, times) = luma_planes(source), luma_planes(result)
+    wanted = [place for place, time in enumerate(due) if Fraction(1, 2) <= time - due[0] < Fraction(9, 10)]
+    assert len(after) == len(wanted) == 10
+    for mine, place in zip(after, wanted, strict=True):
+        np.testing.assert_array_equal(mine, before[place])
+    zero = Fraction(begin, 25) + Fraction(1, 2)
+    assert [float(time) for time in times] == pytest.approx([float(due[n] - zero) for n in wanted], abs=1e-3)
+    sound, same = packets(source, 1)[0], packets(result, 1)[0]
+    kept = [time - zero for time in sound if 0 <= time - zero < Fraction(4, 10)]
+    assert [float(time) for time in same] == pytest.approx([float(time) for time in kept], abs=1.1e-3)
+    if not begin:
+        assert [c[0] for c in described(result)["chapters"]] == ["c", "d", "e"]
+        assert [c[1] for c in described(result)["chapters"]] == [0, 100, 300]
+
+
+def test_a_part_behind_the_end_is_refused(restore: Restore, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mkv")
+    with pytest.raises(InputError, match=r"only 0\.8 s long"):
+        restore(source, tmp_path / "out.mkv", start=3)
+
+
+def test_luma_that_differs_is_found(tmp_path: Path) -> None:
+    film = describe(make_clip(tmp_path / "in.mkv", Clip(codec="ffv1")))
+    check_luma(tmp_path / "in.mkv", film, 0)
+    with pytest.raises(CheckError, match="luma in frame"):
+        check_luma(make_clip(tmp_path / "out.mkv", Clip(options={"crf": "40"})), film, 0)
