@@ -61,6 +61,7 @@ class Film:
         stream: index of the video stream in the container.
         starts, ends: seconds at which its picture does so by the header, None where it does not say.
         constant: its frames are of even length, by the header.
+        by_decoding: its container says when frames are decoded, and not when they are shown: AVI.
         field_order: of its frames as FFmpeg numbers them; 0 and 1 are progressive.
         display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
         deinterlace: its frames are to be made progressive when they are read.
@@ -84,6 +85,7 @@ class Film:
     starts: Fraction | None = None
     ends: Fraction | None = None
     constant: bool = False
+    by_decoding: bool = False
     field_order: int = 0
     display_matrix: tuple[int, ...] | None = None
     deinterlace: bool = False
@@ -194,6 +196,7 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         starts,
         None if ends is None else ends + (starts or 0),
         stream.average_rate == stream.base_rate,
+        container.format.name == "avi",
         deinterlace=deinterlace,
         notes=tuple(notes),
     )

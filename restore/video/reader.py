@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 
 import av
 import av.container
@@ -117,6 +118,7 @@ class Reader:
     end: int = 0
     _last: int = 0
     _count: int = 0
+    _delay: int | None = None
 
     def frames(self) -> Iterator[Frame]:
         """Raises InputError where the film can't be read on, or its frames change their size."""
@@ -135,7 +137,7 @@ class Reader:
         index = self.first_index
         timeline = self._timeline()
         for decoded in self._decoded(first_pts):
-            pts = timeline.place(_stamp(decoded), self._length(decoded))
+            pts = timeline.place(self._stamp(decoded), self._length(decoded))
             if self._is_behind(pts):
                 break
             if pts >= first_pts:
@@ -146,7 +148,7 @@ class Reader:
     def _all(self) -> Iterator[Frame]:
         timeline, index = self._timeline(), 0
         for decoded in self._decoded(None):
-            pts = timeline.place(_stamp(decoded), self._length(decoded))
+            pts = timeline.place(self._stamp(decoded), self._length(decoded))
             self.losses.timestamps = timeline.mended
             if self._is_behind(pts):
                 break
@@ -154,6 +156,16 @@ class Reader:
                 yield self._frame(decoded, index, pts)
                 index += 1
         self._finish()
+
+    def _stamp(self, decoded: av.video.frame.VideoFrame) -> int | None:
+        if not self.film.by_decoding:
+            return decoded.pts if decoded.pts is not None else decoded.dts
+        if decoded.dts is None:  # The last ones, which no packet has pushed out.
+            return self._last + self._length(decoded)
+        if self._delay is None:
+            begin = self.film.starts or Fraction(0)
+            self._delay = decoded.dts - round(begin / self.film.time_base)
+        return decoded.dts - self._delay
 
     def _is_behind(self, pts: int) -> bool:
         return self.film.stop is not None and pts >= self.film.stop
@@ -216,6 +228,8 @@ class Reader:
     def _seek(
         self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, first_pts: int
     ) -> bool:
+        if self.film.by_decoding:
+            return False
         # A deinterlaced frame depends on its neighbours.
         before = round(3 / (self.film.rate * self.film.time_base)) if self.film.deinterlace else 0
         try:
@@ -252,10 +266,6 @@ class Reader:
             luma = plane_array(planes, 0)
         chroma = None if film.grey else (plane_array(planes, 1), plane_array(planes, 2))
         return Frame(index, pts, luma, chroma, interlaced)
-
-
-def _stamp(decoded: av.video.frame.VideoFrame) -> int | None:
-    return decoded.pts if decoded.pts is not None else decoded.dts
 
 
 def _as_planes(decoded: av.video.frame.VideoFrame, film: Film) -> av.video.frame.VideoFrame:

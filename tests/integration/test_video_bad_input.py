@@ -283,6 +283,16 @@ def test_avi_without_timestamps(restore: Restore, tmp_path: Path) -> None:
         assert packets(made.output, 1)[1] == packets(source, 1)[1]
 
 
+def test_avi_with_frames_out_of_order(restore: Restore, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.avi", Clip(options={"bf": "2"}))
+    made = restore(source, tmp_path / "out.mkv", crf=0)
+    planes, times = luma_planes(tmp_path / "out.mkv")
+    assert [float(time - times[0]) for time in times] == pytest.approx([n / 25 for n in range(20)], abs=1e-3)
+    for mine, due in zip(planes, luma_planes(source)[0], strict=True):
+        np.testing.assert_array_equal(mine, due)
+    assert not made.losses["timestamps"]
+
+
 def test_sound_that_begins_before_the_picture(restore: Restore, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(sound=("aac",)))  # the encoder's 1024 samples of run-up
     assert packets(source, 1)[0][0] == Fraction(-1024, 48000)
