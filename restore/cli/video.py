@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,16 @@ import typer
 
 from restore.errors import SomeFilesFailedError, UsageError
 from restore.options import EngineOptions, FilmInColor, FilmsOptions, VideoOptions
+
+
+def seconds(text: str) -> float:
+    """Seconds, or hours, minutes and seconds with colons between them."""
+    total = 0.0
+    for place in text.split(":"):
+        if not re.fullmatch(r"\d+(\.\d*)?", place):
+            raise typer.BadParameter(f"{text} is no time. Give seconds, or such as 1:02:30")
+        total = total * 60 + float(place)
+    return total
 
 
 def video(
@@ -47,6 +58,13 @@ def video(
     already_color: Annotated[
         FilmInColor, typer.Option(help="Scenes in colour: leave them as they are, or colour anew.")
     ] = "keep",
+    start: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="T", help="Begin there: seconds, or such as 1:02:30."),
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="T", help="Take only so much of the film.")
+    ] = None,
     deinterlace: Annotated[
         bool, typer.Option("--deinterlace", help="Make progressive frames of interlaced ones.")
     ] = False,
@@ -80,6 +98,8 @@ def video(
             saturation=saturation,
             already_color=already_color,
             deinterlace=deinterlace,
+            start=start,
+            duration=duration,
             codec=codec,
             crf=crf,
             preset=preset,

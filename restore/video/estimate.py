@@ -126,13 +126,15 @@ def _bytes_a_frame(path: Path) -> float:
 
 def _other_bytes(film: Film) -> int:
     """Sound and all that is copied: its share of packets in the middle of the film, of the film's size."""
-    sizes = {True: 0, False: 0}
+    sizes, part = {True: 0, False: 0}, 1.0
     with open_film(film.path) as container, contextlib.suppress(av.error.FFmpegError, OSError):
+        length = (container.duration or 0) / 1_000_000
+        part = min(1.0, film.seconds / length) if film.seconds and length else 1.0
         if container.duration:
             container.seek((container.start_time or 0) + container.duration // 2)
         for packet in islice(container.demux(), _PEEK_PACKETS):
             sizes[packet.stream_index == film.stream] += packet.size
-    return film.path.stat().st_size * sizes[False] // (sum(sizes.values()) or 1)
+    return round(film.path.stat().st_size * part * sizes[False] / (sum(sizes.values()) or 1))
 
 
 def _free(folder: Path) -> int:

@@ -40,8 +40,7 @@ def stills(film: Film, count: int) -> Iterator[Frame]:
 
 def _targets(film: Film, count: int) -> list[int]:
     """Places in the middles of `count` equal parts of the film, in its time base."""
-    with open_film(film.path) as container:
-        start = container.streams[film.stream].start_time or 0
+    start = film.begin if film.begin is not None else round((film.starts or 0) / film.time_base)
     length = int((film.seconds or 0) / film.time_base)
     return [start + length * (2 * part + 1) // (2 * count) for part in range(count)] if length else []
 

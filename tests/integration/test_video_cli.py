@@ -37,7 +37,7 @@ def test_report_tells_what_was_done_and_checked(tmp_path: Path, restore_video: R
     result = restore_video(film, "--output", tmp_path / "out" / "result.mkv")
     (record,) = result.report["files"]
     assert record["status"] == "done" and record["model"] == "tiny"
-    assert (record["width"], record["height"]) == (64, 48)
+    assert (record["width"], record["height"]) == (128, 96)
     assert record["output"] == str(tmp_path / "out" / "result.mkv")
     facts = record["film"]
     assert facts["frames"] == facts["checked"]["frames_and_pts"] == 100
@@ -212,6 +212,19 @@ def test_a_disk_too_small_is_told_before_the_work(
     assert files_below(tmp_path) == {"film.mp4"}
 
 
+def test_a_part_of_a_film(tmp_path: Path, restore_video: Run) -> None:
+    film = make_film(tmp_path / "film.mkv", 200)
+    result = restore_video(film, "--start", "0:02", "--duration", "1.5")
+    assert result.code == 0, result.err
+    whole, part = digest(film).frames, digest(tmp_path / "film-restored.mkv").frames
+    assert len(part) == sum(2 <= time < 3.5 for time, _ in whole)
+    (record,) = result.report["files"]
+    assert record["film"]["frames"] == len(part)
+    for time in ("nonsense", "-3", "1:x"):
+        assert restore_video(film, "--start", time).code == 2
+    assert restore_video(film, "--start", "100", "--overwrite").code == 3
+
+
 def test_preview_shows_stills_over_the_whole_film(tmp_path: Path, restore_video: Run) -> None:
     film = make_film(tmp_path / "film.mp4", 350, scene=70)  # five scenes of five brightnesses
     result = restore_video(film, "--preview", 5)
@@ -255,8 +268,8 @@ def test_preview_of_films_that_are_done_already(tmp_path: Path, restore_video: R
 def test_the_model_is_loaded_once(tmp_path: Path, restore_video: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from restore.video import films
 
-    load, loaded = films.load_engine, []
-    monkeypatch.setattr(films, "load_engine", lambda *given, **named: loaded.append(given) or load(*given, **named))
+    load, loaded = films.load_film_engine, []
+    monkeypatch.setattr(films, "load_film_engine", lambda options: loaded.append(options) or load(options))
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         make_film(tmp_path / "in" / name, 5, sound=False)
     assert restore_video(tmp_path / "in").report["summary"]["done"] == 3
