@@ -85,8 +85,8 @@ def layout(source: av.container.InputContainer, film: Film, form: str) -> Layout
     for stream in source.streams:
         if stream.index == film.stream:
             tracks.append(stream.index)
-        elif _is_chapter_track(stream, source):
-            continue  # The chapters are written anew.
+        elif _is_written_anew(stream, source):
+            continue
         elif not any(_holds(_FORMATS[suffix], stream) for suffix in _SUGGESTED):
             left_out.append(f"its {_name(stream)} was left out: no container that is written here can hold it")
         elif stream.type == "attachment" or (is_cover(stream) and form in _MATROSKA):
@@ -96,14 +96,15 @@ def layout(source: av.container.InputContainer, film: Film, form: str) -> Layout
     return Layout(tuple(tracks), tuple(attachments), tuple(left_out))
 
 
-def _is_chapter_track(stream: av.stream.Stream, container: av.container.InputContainer) -> bool:
-    """QuickTime keeps chapters in a track of text, which FFmpeg shows as data beside them."""
-    return stream.type == "data" and stream.name == "bin_data" and bool(container.chapters())
+def _is_written_anew(stream: av.stream.Stream, container: av.container.InputContainer) -> bool:
+    """QuickTime keeps chapters and the timecode in tracks, which FFmpeg shows as data beside chapters and tags."""
+    chapters = stream.name == "bin_data" and bool(container.chapters())
+    return stream.type == "data" and (chapters or "timecode" in stream.metadata)
 
 
 def made_streams(made: av.container.InputContainer) -> list[av.stream.Stream]:
     """A result's streams, in the order of `Layout.all`."""
-    return [stream for stream in made.streams if not _is_chapter_track(stream, made)]
+    return [stream for stream in made.streams if not _is_written_anew(stream, made)]
 
 
 def _name(stream: av.stream.Stream) -> str:

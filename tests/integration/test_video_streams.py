@@ -141,6 +141,17 @@ def test_tags_of_the_old_file_are_not_carried_as_lies(restore: Restore, tmp_path
         assert "DURATION" not in {key.upper() for key in made.streams[0].metadata}
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_timecode_is_kept(restore: Restore, tmp_path: Path, suffix: str) -> None:
+    source = make_clip(tmp_path / "in.mov", Clip(metadata={"timecode": "01:02:03:04"}, sound=("aac",)))
+    restore(source, tmp_path / f"out{suffix}")
+    with av.open(str(source)) as before, av.open(str(tmp_path / f"out{suffix}")) as after:
+        tags = {key.lower(): value for key, value in after.streams[0].metadata.items()}
+        assert tags["timecode"] == "01:02:03:04"
+        if suffix == ".mov":
+            assert [stream.type for stream in after.streams] == [stream.type for stream in before.streams]
+
+
 def test_cover_becomes_an_attachment_in_matroska(restore: Restore, tmp_path: Path) -> None:
     source, result = tmp_path / "in.mp4", tmp_path / "out.mkv"
     make_clip(source, Clip(cover=True, sound=("aac",)))
