@@ -251,7 +251,7 @@ def _losses(result: FilmResult) -> list[str]:
         "packets": "packets could not be decoded",
         "frames": "frames were decoded with damage",
         "timestamps": "timestamps were mended",
-        "missing": "frames are missing at its end",
+        "missing": "frames are missing",
     }
     return [f"{result.losses[name]} {text}" for name, text in words.items() if result.losses.get(name)]
 
