@@ -196,7 +196,8 @@ def test_estimated_size_is_near_the_real_one(tmp_path: Path, tiny_model: Path) -
     assert result is not None
     real = result.output.stat().st_size
     assert 0.4 * real < expected.size < 2.5 * real
-    assert 0.2 * result.seconds < expected.seconds < 5 * result.seconds
+    # Wide, as others may use the machine in between.
+    assert 0.05 * result.seconds < expected.seconds < 20 * result.seconds
     assert expected.needed is not None and expected.size < expected.needed <= 2 * expected.size
 
 
