@@ -23,8 +23,8 @@ from restore.evaluate import Broken, check_target, finite
 from restore.files import write_atomically
 from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, FrameFigures, Steadiness, compare
 from restore.options import EngineOptions, VideoOptions
-from restore.photos.tone import find_tone
 from restore.threads import ahead, map_in_threads, processors
+from restore.tone import find_tone
 from restore.video.color_frames import LEAD, ColoredFrame, ColorSettings, color_frames
 from restore.video.film import Film, describe
 from restore.video.pipeline import load_film_engine

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from restore.errors import InputError
 from restore.photos.containers import CONTAINERS, JPEG, TIFF, Container
-from restore.photos.tone import Tone, find_tone
+from restore.tone import Tone, find_tone
 
 Plane = npt.NDArray[np.uint8]
 

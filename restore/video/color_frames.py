@@ -20,8 +20,8 @@ from PIL import Image
 from restore.color import ycbcr_to_rgb
 from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
-from restore.photos.tone import find_tone
 from restore.threads import map_in_threads
+from restore.tone import find_tone
 from restore.video.continuity import Continuity
 from restore.video.motion import MotionEstimator
 from restore.video.reader import Frame

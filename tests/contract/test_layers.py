@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("color", "files", "progress", "stopping", "threads"),
+    ("color", "files", "progress", "stopping", "threads", "tone"),
     ("walk",),
     ("networks",),
     ("checkpoint",),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 from skimage import data
 
-from restore.photos.tone import find_tone
+from restore.tone import find_tone
 from tests.pictures import colourful, grey
 
 
