@@ -8,6 +8,7 @@ clipped, so the grey of the result is the luma that was scanned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,7 +29,10 @@ _AB_EPS = 1e-3
 _FULL_RADIUS = 2
 _FULL_EPS = 1e-3
 # Merged at a time: a strip's intermediates stay in the cache, and memory stays flat for huge scans.
-_STRIP_PIXELS = 1 << 15
+_STRIP_PIXELS = 1 << 16
+# Multiplications of a strip's matrix product. OpenBLAS starts threads beyond 2^18, which wait for each other: beside
+# another busy process, that took fifty times as long.
+_STRIP_PRODUCTS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -113,23 +117,22 @@ class _RowSampler:
         rows = cv2.resize(planes, (width, planes.shape[0]), interpolation=cv2.INTER_LINEAR)
         # Channel planes of their own: one contiguous pass each.
         self.rows = [np.ascontiguousarray(channel) for channel in cv2.split(rows)]
-        self.steps = [np.diff(channel, axis=0, append=channel[-1:]) for channel in self.rows]
         position = (np.arange(height, dtype=np.float64) + 0.5) * planes.shape[0] / height - 0.5
         position = position.clip(0, planes.shape[0] - 1)
         self.first = position.astype(np.intp)
-        self.weight = (position - self.first).astype(np.float32)[:, None]
+        self.second = np.minimum(self.first + 1, planes.shape[0] - 1)
+        self.weight = (position - self.first).astype(np.float32)
 
     def strip(self, top: int, bottom: int) -> list[FloatArray]:
         """Rows top to bottom of each of the four planes."""
-        # No matrix product, short as it would be: BLAS starts threads for it, which wait for each other under load.
-        first, weight = self.first[top:bottom], self.weight[top:bottom]
-        results = []
-        for rows, steps in zip(self.rows, self.steps, strict=True):
-            result = steps.take(first, axis=0)
-            result *= weight
-            result += rows.take(first, axis=0)
-            results.append(result)
-        return results
+        low, high = int(self.first[top]), int(self.second[bottom - 1]) + 1
+        first, second = self.first[top:bottom] - low, self.second[top:bottom] - low
+        # A product with the few rows in reach is one pass, where gathering both rows and blending would be four.
+        mix = np.zeros((bottom - top, high - low), np.float32)
+        index = np.arange(bottom - top)
+        mix[index, first] += 1 - self.weight[top:bottom]
+        mix[index, second] += self.weight[top:bottom]
+        return [mix @ plane[low:high] for plane in self.rows]
 
 
 def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: FloatArray, matrix: Matrix) -> FloatArray:
@@ -151,8 +154,16 @@ def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: Float
     return np.minimum(scale, np.float32(1), out=scale)
 
 
-def _strips(height: int, width: int) -> list[tuple[int, int]]:
-    rows = max(1, _STRIP_PIXELS // width)
+def _strips(height: int, width: int, size: int) -> list[tuple[int, int]]:
+    """Rows from and to, of strips that are merged at a time.
+
+    Args:
+        size: rows of the planes that are enlarged; a strip of n rows is the product of (n, n · size / height + 2) and
+            (n · size / height + 2, width).
+    """
+    ratio = size / height
+    by_products = (math.sqrt(1 + ratio * _STRIP_PRODUCTS / width) - 1) / ratio
+    rows = max(1, min(_STRIP_PIXELS // width, int(by_products)))
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
@@ -172,7 +183,7 @@ def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
     full = np.float32(np.iinfo(luma.dtype).max)
     result = np.empty((height, width, 3), luma.dtype)
     sampler = _RowSampler(chroma.planes, height, width)
-    for top, bottom in _strips(height, width):
+    for top, bottom in _strips(height, width, chroma.planes.shape[0]):
         cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
         levels = luma[top:bottom].astype(np.float32)
         cb, cr = cb_gain * levels + cb_offset * full, cr_gain * levels + cr_offset * full
@@ -243,7 +254,7 @@ def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> 
     sampler = _RowSampler(chroma.planes, height, width)
     span, gain = np.float32(form.luma_span), np.float32(form.chroma_span / form.luma_span)
     least, most = form.neutral - form.chroma_span / 2, form.neutral + form.chroma_span / 2
-    for top, bottom in _strips(height, width):
+    for top, bottom in _strips(height, width, chroma.planes.shape[0]):
         cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
         rows = luma[form.down * top : form.down * bottom]
         dark, bright = (plane.astype(np.float32) for plane in _block_range(rows, form))

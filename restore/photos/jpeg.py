@@ -1,6 +1,7 @@
-"""JPEG from Y′, Cb and Cr planes at 4:2:0 as they are: no pass through RGB, and the encoder's luma is ours.
+"""JPEG by way of libjpeg-turbo's own interface: grey in; Y′, Cb and Cr planes at 4:2:0 out, as they are.
 
-Three times as fast as Pillow, which would need the chroma enlarged, three planes interleaved and a copy of it all.
+There is no pass through RGB, and the encoder's luma is ours. Writing is twice as fast as by Pillow, which would need the
+chroma enlarged, three planes interleaved and a copy of it all.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ def encode_jpeg(luma: Plane, chroma: SmallChroma, quality: int, header_options: 
     Image.new("YCbCr", (8, 8)).save(header, "JPEG", **header_options)
     own = header.getbuffer()
     return b"".join((own[: _end_of_app_segments(own)], data[_end_of_app_segments(data) :]))
+
+
+def decode_grey(data: bytes) -> Plane | None:
+    """(H, W) of a grey JPEG: Pillow's values in half its time. None where anything is odd, for Pillow to say what."""
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, "GRAY")[..., 0])
+    except ValueError:
+        return None
 
 
 def _end_of_app_segments(data: memoryview) -> int:

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from restore.errors import InputError
 from restore.photos.containers import CONTAINERS, JPEG, TIFF, Container
+from restore.photos.jpeg import decode_grey
 from restore.tone import Tone, find_tone
 
 Plane = npt.NDArray[np.uint8]
@@ -112,6 +113,11 @@ def _read(path: Path) -> Photo:
         if image.mode not in _MODES:
             raise InputError(f"{path} has colour mode {image.mode}, which this version can't read")
         container = JPEG if image.format == _SEVERAL_JPEGS else CONTAINERS[str(image.format)]
+        if image.format == JPEG.name and _is_plain_grey(image):
+            stream.seek(0)
+            grey = decode_grey(stream.read())
+            if grey is not None:
+                return Photo(grey, None, "neutral", container, _metadata(image, container, notes), pages, tuple(notes))
         ImageOps.exif_transpose(image, in_place=True)
         metadata = _metadata(image, container, notes)
         alpha = _alpha(image)
@@ -119,6 +125,18 @@ def _read(path: Path) -> Photo:
         tone: Tone = "neutral" if picture.mode == "L" else find_tone(picture)
         luma = np.asarray(picture.convert("L"))
     return Photo(luma, alpha, tone, container, metadata, pages, tuple(notes))
+
+
+def _is_plain_grey(image: Image.Image) -> bool:
+    """Grey as stored is grey as shown: upright, and no profile to apply."""
+    return image.mode == "L" and not image.info.get("icc_profile") and _orientation(image) == 1
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001  as in _metadata; the careful path will tell
+        return 0
 
 
 def _is_deep(image: Image.Image) -> bool:
