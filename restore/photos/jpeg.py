@@ -1,7 +1,7 @@
 """JPEG by way of libjpeg-turbo's own interface: grey in; Y′, Cb and Cr planes at 4:2:0 out, as they are.
 
-There is no pass through RGB, and the encoder's luma is ours. Writing is twice as fast as by Pillow, which would need the
-chroma enlarged, three planes interleaved and a copy of it all.
+There is no pass through RGB, and the encoder's luma is ours. Writing is twice as fast as by Pillow, which would need
+the chroma enlarged, three planes interleaved and a copy of it all.
 """
 
 from __future__ import annotations

@@ -85,6 +85,8 @@ class ColorSettings:
 _STRONGEST = 0.95
 # Every so manieth frame is looked at for colour.
 _TONE_STRIDE = 2
+# Share of the range of Cb and Cr; about a level of 255.
+_GREY_CHROMA = 0.005
 
 
 def color_frames(
@@ -129,6 +131,8 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
     for plane in frame.chroma:
         shrunk = cv2.resize(plane, small.shape, interpolation=cv2.INTER_AREA).astype(np.float32)
         planes.append((shrunk - form.neutral) / np.float32(form.chroma_span))
+    if max(np.abs(plane).max() for plane in planes[1:]) < _GREY_CHROMA:
+        return False  # most frames of grey film, and a tenth of the work
     rgb = ycbcr_to_rgb(torch.from_numpy(np.stack(planes)), form.matrix).clamp(0, 1)
     picture = Image.fromarray((rgb.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
     return find_tone(picture) == "color"
