@@ -40,12 +40,13 @@ def save_checkpoint(path: Path, model: Model, info: CheckpointInfo, *, half: boo
     """Write a model and its metadata to `path`, atomically.
 
     Args:
-        half: store floating-point tensors in half precision, as the shipped model does.
+        half: store the weights of layers in half precision, as the shipped model does. Statistics and biases stay as
+            they are: they are few, and a BatchNorm's variance may be beyond what half precision can hold, 65,504.
     """
     tensors = {
         name: tensor.detach()
         .cpu()
-        .to(torch.float16 if half and tensor.is_floating_point() else tensor.dtype)
+        .to(torch.float16 if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor.dtype)
         .contiguous()
         for name, tensor in model.state_dict().items()
     }

@@ -52,6 +52,15 @@ def test_round_trip(saved: Path, model: Model) -> None:
         assert torch.equal(loaded.eval()(picture), model(picture))
 
 
+def test_half_precision_keeps_statistics_that_it_could_not_hold(tmp_path: Path) -> None:
+    model = build_model(ModelConfig(GeneratorConfig("unet", {"filters": 8, "downs": 4}), HeadConfig("regression"), 64))
+    name, variance = next((n, b) for n, b in model.named_buffers() if n.endswith("running_var"))
+    variance.fill_(168_475.0)
+    save_checkpoint(tmp_path / "half.safetensors", model, INFO, half=True)
+    loaded, _ = load_checkpoint(tmp_path / "half.safetensors")
+    assert float(loaded.state_dict()[name].max()) == 168_475.0
+
+
 def test_half_precision_is_half_the_size_and_nearly_the_same(saved: Path, model: Model, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     save_checkpoint(half, model, INFO, half=True)
