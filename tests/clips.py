@@ -251,3 +251,25 @@ def packets(path: Path, index: int) -> tuple[list[Fraction], str]:
                 times.append((packet.pts or 0) * (packet.time_base or Fraction(1)))
                 digest.update(bytes(packet))
     return times, digest.hexdigest()
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What a player is told."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        frame = next(container.decode(video))
+        streams = [stream for stream in container.streams if stream.type != "data"]
+        return {
+            "kinds": [stream.type for stream in streams],
+            "languages": [stream.metadata.get("language", "und") for stream in streams],
+            "titles": [stream.metadata.get("title", stream.metadata.get("name")) for stream in streams],
+            "dispositions": [stream.disposition for stream in streams],
+            "chapters": [
+                (c["metadata"]["title"], round(1000 * c["start"] * (c["time_base"] or 1))) for c in container.chapters()
+            ],
+            "shape": video.sample_aspect_ratio,
+            "rotation": frame.rotation,
+            "title": container.metadata.get("title"),
+            "size": (frame.width, frame.height),
+            "start": video.start_time * video.time_base if video.start_time and video.time_base else 0,
+        }

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from restore.video.pipeline import FilmResult
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -52,6 +56,7 @@ class Result:
 
 
 Run = Callable[..., Result]
+Restore = Callable[..., "FilmResult"]
 
 
 @pytest.fixture
@@ -92,3 +97,35 @@ def run_command(
 
     yield runner
     signal.signal(signal.SIGTERM, sigterm)
+
+
+@pytest.fixture
+def restore(tiny_model: Path) -> Restore:
+    """One film by way of the library, with `VideoOptions` as keywords."""
+    from restore.options import EngineOptions, VideoOptions
+    from restore.video.pipeline import restore_film
+
+    def run(source: Path, output: Path, **options: Any) -> FilmResult:
+        result = restore_film(
+            source, output, VideoOptions(**options), EngineOptions(model=str(tiny_model), device="cpu")
+        )
+        assert result is not None
+        return result
+
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    try:
+        mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small disk can't be mounted here")  # it takes root: an ordinary user's run goes without
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -15,24 +15,9 @@ import pytest
 from PIL import Image
 
 from restore.errors import InputError, OutputError, RestoreError, UsageError
-from restore.options import EngineOptions, VideoOptions
-from restore.video.pipeline import FilmResult, restore_film
 from restore.video.reader import plane_array
 from tests.clips import Clip, luma_planes, make_clip, packets, picture_file
-
-Restore = Callable[..., FilmResult]
-
-
-@pytest.fixture
-def restore(tiny_model: Path) -> Restore:
-    def run(source: Path, output: Path, **options: Any) -> FilmResult:
-        result = restore_film(
-            source, output, VideoOptions(**options), EngineOptions(model=str(tiny_model), device="cpu")
-        )
-        assert result is not None
-        return result
-
-    return run
+from tests.conftest import Restore
 
 
 def refused(restore: Restore, kind: type[RestoreError], source: Path, output: Path, **options: Any) -> str:

@@ -366,21 +366,6 @@ def test_a_stop_between_films_keeps_those_that_are_done(tmp_path: Path, tiny_mod
     assert files_below(tmp_path / "in-restored") == {"a.mp4", "b.mp4", "c.mp4"}
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    try:
-        mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small disk can't be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.7, 1.3])
 def test_full_disk_keeps_the_work(
     tmp_path: Path,

@@ -1,0 +1,140 @@
+"""Every frame keeps its time and its fields, wherever clocks begin, wrap, or are read from."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from restore.video.film import describe
+from restore.video.reader import Reader, Timeline
+from tests.clips import Clip, luma_planes, make_clip, packets
+from tests.conftest import Restore
+
+
+@pytest.mark.parametrize("pair", [(".mkv", ".mkv"), (".mp4", ".mp4"), (".mp4", ".mkv"), (".mkv", ".mp4")])
+def test_variable_rate_keeps_each_time(restore: Restore, tmp_path: Path, pair: tuple[str, str]) -> None:
+    source, result = tmp_path / f"in{pair[0]}", tmp_path / f"out{pair[1]}"
+    times = [0, 3003, 6006, 18000, 18180, 90000, 93600, 97200]
+    make_clip(source, Clip(times=times, time_base=Fraction(1, 90000)))
+    restore(source, result)
+    due = luma_planes(source)[1]
+    assert len(due) == len(times)
+    slack = 0 if ".mkv" in pair[0] or pair == (".mp4", ".mp4") else Fraction(1, 1000)
+    for mine, theirs in zip(luma_planes(result)[1], due, strict=True):
+        assert abs(mine - theirs) <= slack
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_last_frame_lasts_as_long_as_it_did(restore: Restore, tmp_path: Path, suffix: str) -> None:
+    source = make_clip(tmp_path / "in.mp4", Clip(times=range(10)))
+    restore(source, tmp_path / f"out{suffix}")
+    with av.open(str(source)) as before, av.open(str(tmp_path / f"out{suffix}")) as after:
+        assert after.duration == before.duration == 400_000
+
+
+@pytest.mark.parametrize(
+    "pair", [(".mkv", ".mkv"), (".mkv", ".mp4"), (".mp4", ".mp4"), (".ts", ".mp4"), (".ts", ".mkv")]
+)
+def test_film_that_starts_at_ten_hours(restore: Restore, tmp_path: Path, pair: tuple[str, str]) -> None:
+    source, result = tmp_path / f"in{pair[0]}", tmp_path / f"out{pair[1]}"
+    make_clip(
+        source,
+        Clip(times=range(900_000, 900_020), sound=("aac",), muxer={"mpegts_copyts": "1"} if ".ts" in pair[0] else {}),
+    )
+    made = restore(source, result)
+    due, times = luma_planes(source)[1], luma_planes(result)[1]
+    assert due[0] == pytest.approx(36000, abs=0.1)
+    moved = made.proof.shift
+    assert moved == 0
+    assert [float(time) for time in times] == pytest.approx([float(time) for time in due], abs=1e-3)
+    (sound, _), (same, _) = packets(source, 1), packets(result, 1)
+    assert [float(time) for time in same] == pytest.approx([float(time) for time in sound], abs=1.1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_mpegts_whose_clock_wraps_and_film_that_begins_before_zero(
+    restore: Restore, tmp_path: Path, suffix: str
+) -> None:
+    source, result = tmp_path / "in.ts", tmp_path / f"out{suffix}"
+    begin = 2**33 - 45_000  # half a second before the clock wraps: FFmpeg counts that as −0.5 s
+    clip = Clip(
+        times=range(begin, begin + 25 * 3600, 3600),
+        time_base=Fraction(1, 90_000),
+        sound=("aac",),
+        muxer={"mpegts_copyts": "1"},
+    )
+    make_clip(source, clip)
+    due = luma_planes(source)[1]
+    assert due[0] == Fraction(-1, 2)
+    made = restore(source, result)
+    times = luma_planes(result)[1]
+    assert times[0] >= 0
+    assert [float(time - times[0]) for time in times] == pytest.approx([n / 25 for n in range(25)], abs=1e-3)
+    assert "moved" in " ".join(made.notes)
+    sound, same = packets(source, 1)[0], packets(result, 1)[0]
+    assert len(sound) == len(same)
+    apart = [float((mine - times[0]) - (theirs - due[0])) for mine, theirs in zip(same, sound, strict=True)]
+    assert apart == pytest.approx([0] * len(apart), abs=2e-3)
+
+
+def test_a_clock_that_begins_anew_goes_on() -> None:
+    times = Timeline(jump=100)
+    placed = [times.place(stamp, 10) for stamp in (0, 10, 20, None, 40, 35, 50, -5000, -4990, -4980)]
+    assert placed == [0, 10, 20, 30, 40, 41, 50, 60, 70, 80]
+    assert times.mended == 3
+
+
+@pytest.mark.parametrize("fields", ["tff", "bff"])
+@pytest.mark.parametrize("codec", ["libx264", "ffv1"])
+def test_interlaced_film_stays_interlaced(restore: Restore, tmp_path: Path, fields: str, codec: str) -> None:
+    source, result = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    make_clip(source, Clip(fields=fields))
+    restore(source, result, codec=codec, crf=None if codec == "ffv1" else 0)
+    before, after = describe(source), describe(result)
+    assert before.interlaced
+    assert after.interlaced
+    assert before.bottom_first == after.bottom_first == (fields == "bff")
+    assert all(frame.interlaced for frame in Reader(after).frames())
+    for mine, theirs in zip(luma_planes(result)[0], luma_planes(source)[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "gray", "gray10le", "yuv422p10le"])
+def test_deinterlacing_gives_a_frame_for_each_frame(restore: Restore, tmp_path: Path, pixel_format: str) -> None:
+    source, result = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    clip = Clip(fields="tff", codec="ffv1", pixel_format=pixel_format)
+    make_clip(source, clip)
+    restore(source, result, deinterlace=True, codec="ffv1")
+    assert not describe(result).interlaced
+    (before, due), (after, times) = luma_planes(source), luma_planes(result)
+    assert times == due
+    assert after[5].dtype == before[5].dtype
+    changed = np.abs(after[5].astype(int) - before[5])
+    assert changed[::2].max() == 0  # the first field is the film's own
+    assert changed[1::2].max() > 0  # the other was made to fit
+
+
+def test_reading_from_the_middle_deinterlaces_alike(tmp_path: Path) -> None:
+    film = describe(make_clip(tmp_path / "in.mkv", Clip(fields="tff", options={"g": "4"})), deinterlace=True)
+    frames = list(Reader(film).frames())
+    assert len(frames) == 20
+    for first in (4, 8, 11):
+        found = list(Reader(film, first, frames[first].pts).frames())
+        assert [frame.index for frame in found] == list(range(first, 20))
+        for mine, theirs in zip(found, frames[first:], strict=True):
+            np.testing.assert_array_equal(mine.luma, theirs.luma)
+
+
+def test_a_frame_that_seeking_does_not_find_is_found_by_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = describe(make_clip(tmp_path / "in.mkv"))
+    frames = list(Reader(film).frames())
+    monkeypatch.setattr(Reader, "_seek", lambda self, container, stream, pts: False)
+    found = list(Reader(film, 7, frames[7].pts).frames())
+    assert [frame.index for frame in found] == list(range(7, 20))
+    np.testing.assert_array_equal(found[0].luma, frames[7].luma)
