@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
 from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.options import EngineOptions
+from restore.options import EngineOptions, Style
 
 Picture = Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -26,6 +26,7 @@ class Colorizer:
         device: auto, cpu, cuda, cuda:N or mps.
         batch: pictures at a time in `colorize_many`; None chooses.
         size: the network's working size in pixels; None is the model's own.
+        style: `natural` (calm) or `vivid`; None is the model's own.
         saturation: factor on the guessed chroma, 0 (grey) and up.
 
     Raises:
@@ -39,9 +40,10 @@ class Colorizer:
         device: str = "auto",
         batch: int | None = None,
         size: int | None = None,
+        style: Style | None = None,
         saturation: float = 1.0,
     ) -> None:
-        self._engine = load_engine(EngineOptions(model=model, device=device, batch=batch, size=size))
+        self._engine = load_engine(EngineOptions(model=model, device=device, batch=batch, size=size, style=style))
         self.saturation = saturation
 
     @overload

@@ -12,6 +12,7 @@ from restore.errors import UsageError
 Format = Literal["keep", "jpg", "png", "tif", "webp"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
 FilmInColor = Literal["keep", "recolor"]
+Style = Literal["natural", "vivid"]
 
 MAX_SATURATION = 4.0
 SIZE_STEP = 32
@@ -29,6 +30,7 @@ class EngineOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
+        style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
     """
 
@@ -36,6 +38,7 @@ class EngineOptions:
     device: str = "auto"
     batch: int | None = None
     size: int | None = None
+    style: Style | None = None
     dtype: str | None = None
 
     def __post_init__(self) -> None:
@@ -44,6 +47,8 @@ class EngineOptions:
             ":" in self.device and not (kind == "cuda" and number.isdigit())
         ):
             raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
+        if self.style is not None:
+            _check_choice("--style", self.style, get_args(Style))
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch {self.batch} is too small", "Give 1 or more")
         if self.size is not None and (self.size % SIZE_STEP or not MIN_SIZE <= self.size <= MAX_SIZE):

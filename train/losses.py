@@ -10,7 +10,6 @@ from restore.color import AB_SCALE
 
 _NEIGHBOURS = 5
 _SIGMA = 5.0
-_UNIFORM_SHARE = 0.5
 _EXTENT = 110  # the lookup table reaches from −110 to 110 in steps of one unit
 
 
@@ -42,14 +41,6 @@ class SoftLabels:
         """Summed shares of each bin, (Q,)."""
         sums = torch.zeros(self.count, device=rows.device)
         return sums.index_add_(0, self.nearest[rows].flatten(), self.shares[rows].flatten())
-
-
-def class_weights(prior: Tensor) -> Tensor:
-    """Weights of the bins, (Q,): the inverse of the prior mixed half and half with a uniform one, so scaled that the
-    mean weight over the data is 1 (Zhang et al. 2016, equation 4)."""
-    prior = prior / prior.sum()
-    weights = 1 / ((1 - _UNIFORM_SHARE) * prior + _UNIFORM_SHARE / len(prior))
-    return weights / (prior * weights).sum()
 
 
 def balanced_cross_entropy(logits: Tensor, ab: Tensor, labels: SoftLabels, weights: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Make a run's best checkpoint into a model to ship: half precision, a name, its terms, its decoding.
 
-python -m train.publish RUN --name default --licence "…" [--temperature T] [--rebalance U] [--working-size PX]
+python -m train.publish RUN --name default --licence "…" [--temperature T --rebalance U | --vividness V]
+    [--working-size PX]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def publish(
     output: Annotated[Path, typer.Option(help="Folder to write NAME.safetensors into.")] = Path("restore/weights"),
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean.")] = None,
     rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural.")] = None,
+    vividness: Annotated[float | None, typer.Option(help="Of the colour of least cost, instead of T and u.")] = None,
     working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
 ) -> None:
     """Write the model in half precision."""
@@ -30,6 +32,7 @@ def publish(
         head,
         temperature=head.temperature if temperature is None else temperature,
         rebalance=head.rebalance if rebalance is None else rebalance,
+        vividness=head.vividness if vividness is None else vividness,
     )
     size = working_size or model.config.working_size
     model.config = replace(model.config, head=head, working_size=size)

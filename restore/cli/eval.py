@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError
-from restore.options import EngineOptions, VideoOptions
+from restore.options import EngineOptions, Style, VideoOptions
 from restore.progress import printable, say
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def photos(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch: Annotated[int | None, typer.Option(help="Pictures at a time. [default: chosen]")] = None,
     size: Annotated[int | None, typer.Option(help="Working size in pixels. [default: the model's]")] = None,
+    style: Annotated[
+        Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
+    ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = 1.0,
     count: Annotated[int | None, typer.Option(help="Measure so many, drawn by --seed. [default: all]")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
@@ -48,7 +51,7 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
     options = EvalOptions(data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet)
     messages = Console(stderr=True, highlight=False)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
@@ -69,6 +72,7 @@ def video(
     size: Annotated[int | None, typer.Option(help="Working size in pixels. [default: the model's]")] = None,
     smooth: Annotated[float, typer.Option(help="Smoothing in time, 0 (off) to 1.")] = VideoOptions.smooth,
     stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
+    style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = VideoOptions.saturation,
     count: Annotated[int | None, typer.Option(help="So many frames of each clip. [default: all]")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
@@ -79,7 +83,7 @@ def video(
 
     from restore.evaluate_film import FilmEvalOptions, evaluate_films
 
-    engine_options = EngineOptions(model=model, device=device, size=size)
+    engine_options = EngineOptions(model=model, device=device, size=size, style=style)
     video_options = VideoOptions(smooth=smooth, stride=stride, saturation=saturation)
     options = FilmEvalOptions(data, video_options, count, report)
     messages = Console(stderr=True, highlight=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError, UsageError
-from restore.options import AlreadyColor, EngineOptions, Format, PhotoOptions
+from restore.options import AlreadyColor, EngineOptions, Format, PhotoOptions, Style
 
 
 def photos(
@@ -22,6 +22,9 @@ def photos(
     batch: Annotated[int | None, typer.Option(help="Photos a step. Default: what suits the device.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the network's view in pixels. Default: the model's.")
+    ] = None,
+    style: Annotated[
+        Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
@@ -63,7 +66,7 @@ def photos(
         already_color=already_color,
         jobs=jobs,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
     if options.dry_run:
         _preview(options, quiet=quiet)
         return

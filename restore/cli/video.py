@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError, UsageError
-from restore.options import EngineOptions, FilmInColor, FilmsOptions, VideoOptions
+from restore.options import EngineOptions, FilmInColor, FilmsOptions, Style, VideoOptions
 
 
 def seconds(text: str) -> float:
@@ -39,6 +39,7 @@ def video(
         int | None, typer.Option(help="Side of the network's view in pixels. Default: the model's.")
     ] = None,
     smooth: Annotated[float, typer.Option(help="Strength of smoothing in time, 0 (off) to 1.")] = 0.8,
+    style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     codec: Annotated[
         str | None,
@@ -114,7 +115,12 @@ def video(
         preview=preview,
         report=report,
     )
-    _restore(options, EngineOptions(model=model, device=device, batch=batch, size=size), quiet=quiet, verbose=verbose)
+    _restore(
+        options,
+        EngineOptions(model=model, device=device, batch=batch, size=size, style=style),
+        quiet=quiet,
+        verbose=verbose,
+    )
 
 
 def _restore(options: FilmsOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:

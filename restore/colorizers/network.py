@@ -11,7 +11,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restore.checkpoint import load_checkpoint, sha256
 from restore.color import lightness_from_luma, scale_l
-from restore.networks import Model
+from restore.errors import UsageError
+from restore.networks import ClassesHead, Model
+from restore.options import Style
+
+# What an error in a rare colour costs beside one in a common colour, see `HeadConfig.vividness`.
+_VIVIDNESS: dict[Style, float] = {"natural": 16.0, "vivid": 32.0}
 
 
 def fold_batch_norms(module: nn.Module) -> None:
@@ -40,9 +45,26 @@ class NetworkColorModel:
         self._device, self._dtype = torch.device("cpu"), torch.float32
 
     @classmethod
-    def from_file(cls, path: Path) -> NetworkColorModel:
-        """Load a checkpoint; raises ModelError."""
+    def from_file(cls, path: Path, style: Style | None = None, preferred: Style | None = None) -> NetworkColorModel:
+        """Load a checkpoint.
+
+        Args:
+            style: how vivid; None is `preferred`, or else the checkpoint's own.
+            preferred: for models that have styles; others go without.
+
+        Raises:
+            ModelError: missing or damaged.
+            UsageError: a style, but the model guesses one colour instead of a distribution.
+        """
         model, info = load_checkpoint(path)
+        if style is None and isinstance(model.head, ClassesHead) and model.head.vividness is not None:
+            style = preferred
+        if style is not None:
+            if not isinstance(model.head, ClassesHead):
+                raise UsageError(
+                    f"model {info.name} has no styles: it was not trained by recipe classes", "Leave --style out"
+                )
+            model.head.vividness = _VIVIDNESS[style]
         return cls(model, info.name, sha256(path))
 
     def prepare(self, device: torch.device, dtype: torch.dtype) -> None:

@@ -129,7 +129,7 @@ def load_film_engine(options: EngineOptions) -> Engine:
     Raises:
         ModelError, DeviceError: see `load_engine`.
     """
-    return load_engine(options, callers=min(processors(), _PROCESSORS_PER_THREAD))
+    return load_engine(options, callers=min(processors(), _PROCESSORS_PER_THREAD), preferred="natural")
 
 
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:
@@ -227,7 +227,7 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
         "start": options.start,
         "duration": options.duration,
     }
-    settings |= {"size": engine_options.size, "segment": SEGMENT}
+    settings |= {"size": engine_options.size, "style": engine_options.style, "segment": SEGMENT}
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}
     return Plan(fingerprint(film.path), sha256(find_checkpoint(engine_options.model)), settings, encoder, __version__)
 

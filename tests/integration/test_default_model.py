@@ -46,6 +46,19 @@ def test_photos_get_real_colour_nearer_to_the_truth_than_grey(colorizer: Coloriz
     assert scores.model.auc_rebalanced > scores.grey.auc_rebalanced
 
 
+def test_styles_differ_in_colour_and_leave_the_grey() -> None:
+    picture = grey("coffee")
+    calm, vivid = (Colorizer(device="cpu", style=style).colorize(picture) for style in ("natural", "vivid"))
+    assert isinstance(calm, Image.Image) and isinstance(vivid, Image.Image)
+    assert colorfulness(np.asarray(vivid)) > 1.1 * colorfulness(np.asarray(calm)) > 10
+    assert np.array_equal(np.asarray(calm.convert("L")), np.asarray(picture))
+
+
+def test_a_model_without_a_distribution_has_no_styles(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match="no styles"):
+        Colorizer(str(tiny_model), device="cpu", style="vivid")
+
+
 def test_the_grey_stays(colorizer: Colorizer) -> None:
     picture = grey("coffee")
     coloured = colorizer.colorize(picture)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, ModelConfig, build_model
-from restore.networks.heads import ClassesHead, quantised_ab_bins
+from restore.networks.heads import ClassesHead, class_weights, prior_of, quantised_ab_bins
 
 
 def millions(architecture: str, **arguments: object) -> float:
@@ -64,7 +64,49 @@ def test_rebalance_takes_the_class_weights_back() -> None:
     head.weights.copy_(torch.rand(head.out_channels) + 0.1)
     natural = torch.rand(head.out_channels).softmax(0)
     boosted = (natural * head.weights).log().reshape(1, -1, 1, 1)
-    assert torch.allclose(head.probabilities(boosted).flatten(), natural, atol=1e-5)
+    assert torch.allclose(head.decode(boosted).flatten(), natural @ head.bins, atol=1e-3)
+
+
+def test_class_weights_give_their_prior_back() -> None:
+    prior = torch.cat((torch.full((8,), 0.1), torch.full((200,), 0.001)))
+    assert torch.allclose(prior_of(class_weights(prior)), prior, atol=1e-6)
+
+
+def cost(head: ClassesHead, ab: torch.Tensor, natural: torch.Tensor, vividness: float) -> torch.Tensor:
+    distance = (ab - head.bins).norm(dim=1)
+    weights = class_weights(prior_of(head.weights), 0.005)
+    return (natural * (distance.square() / 2 + vividness * weights * distance)).sum()
+
+
+@pytest.mark.parametrize("vividness", [0.0, 5.0, 40.0])
+def test_least_cost_is_cheaper_than_any_colour_around_it(vividness: float) -> None:
+    torch.manual_seed(3)
+    head = ClassesHead(temperature=1.0, rebalance=0.0, vividness=vividness)
+    prior = torch.exp(-head.bins.norm(dim=1) / 12)  # as of photographs: mostly near grey
+    head.weights.copy_(class_weights(prior))
+    for _ in range(5):
+        natural = (prior.log() + 3 * torch.randn(head.out_channels)).softmax(0)
+        ab = head.decode((natural * head.weights).log().reshape(1, -1, 1, 1))[0, :, 0, 0]
+        least = cost(head, ab, natural, vividness)
+        for angle in torch.arange(0, 6.28, 0.5):
+            step = 12 * torch.stack((angle.cos(), angle.sin()))
+            assert least < cost(head, ab + step, natural, vividness)
+    if vividness == 0:
+        assert torch.allclose(ab, natural @ head.bins, atol=1e-3)
+
+
+def test_vividness_moves_a_doubtful_pixel_towards_its_rare_colour() -> None:
+    prior = torch.exp(-ClassesHead(1.0, 0.0).bins.norm(dim=1) / 12)
+    results = []
+    for vividness in (0.0, 5.0, 40.0):
+        head = ClassesHead(1.0, 0.0, vividness)
+        head.weights.copy_(class_weights(prior))
+        natural = torch.full((head.out_channels,), 1e-9)
+        natural[(head.bins == 0).all(1).nonzero()[0]] = 0.7
+        natural[(head.bins == torch.tensor([60.0, 40.0])).all(1).nonzero()[0]] = 0.3
+        results.append(float(head.decode((natural * head.weights).log().reshape(1, -1, 1, 1)).norm()))
+    assert results[0] == pytest.approx(0.3 * 72.1, abs=0.5)
+    assert results[0] < results[1] < results[2] < 72.2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from skimage import data
 
 from restore.color import lightness_from_luma, luma_from_rgb, rgb_to_lab, scale_l
 from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
-from restore.networks.heads import ClassesHead, quantised_ab_bins
+from restore.networks.heads import ClassesHead, class_weights, quantised_ab_bins
 from restore.sources import open_source
 from train.config import TrainConfig
 from train.data import CropDataset, batches, decode, random_crop
@@ -20,7 +20,7 @@ from train.degrade import film_luma
 from train.encoders import load_encoder_weights
 from train.inputs import clean_ab, network_input
 from train.loop import _learning_rate
-from train.losses import SoftLabels, balanced_cross_entropy, class_weights, regression_loss
+from train.losses import SoftLabels, balanced_cross_entropy, regression_loss
 from train.state import Ema
 
 

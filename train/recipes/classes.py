@@ -11,11 +11,12 @@ from torch import Tensor
 
 from restore.errors import UsageError
 from restore.networks import ClassesHead, Model
+from restore.networks.heads import class_weights
 from train.config import TrainConfig
 from train.data import CropDataset
 from train.inputs import clean_ab
 from train.loop import Run, train
-from train.losses import SoftLabels, at_size, balanced_cross_entropy, class_weights
+from train.losses import SoftLabels, at_size, balanced_cross_entropy
 from train.recipes.common import prepare
 
 _PRIOR_PICTURES = 2000
