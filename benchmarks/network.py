@@ -19,8 +19,9 @@ import onnxruntime
 import torch
 from common import machine
 
-from restore.checkpoint import find_checkpoint, load_checkpoint
+from restore.checkpoint import load_checkpoint
 from restore.colorizers.network import NetworkColorModel
+from restore.model_files import find_checkpoint
 
 
 def rate(run: Callable[[], object], pictures: int, seconds: float = 4.0) -> float:

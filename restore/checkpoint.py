@@ -6,7 +6,6 @@ Loading is strict and never unpickles. Format version 1, metadata keys: `format`
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +23,6 @@ from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, bu
 FORMAT = "restore-checkpoint"
 FORMAT_VERSION = 1
 SCALING = {"l": "L/50-1", "ab": "ab/110"}
-WEIGHTS_DIR = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -130,30 +128,3 @@ def _fill(model: Model, tensors: Mapping[str, torch.Tensor], path: Path) -> None
         more = f" and {len(problems) - 2} more" if len(problems) > 2 else ""
         raise ModelError(f"{path} does not fit its own description: {'; '.join(problems[:2])}{more}")
     model.load_state_dict(dict(tensors), strict=True)
-
-
-def find_checkpoint(name: str) -> Path:
-    """The file of a model given by name (`default`), by path, or by the folder of a training run (best, else last).
-
-    Raises:
-        ModelError: no such model.
-    """
-    shipped = WEIGHTS_DIR / f"{name}.safetensors"
-    if Path(name).name == name and shipped.is_file():
-        return shipped
-    path = Path(name).expanduser()
-    if path.is_dir():
-        for candidate in ("best.safetensors", "last.safetensors"):
-            if (path / candidate).is_file():
-                return path / candidate
-        raise ModelError(f"folder {path} holds no best.safetensors or last.safetensors", "Give the folder of a run")
-    if path.is_file():
-        return path
-    known = ", ".join(sorted(file.stem for file in WEIGHTS_DIR.glob("*.safetensors"))) or "none"
-    raise ModelError(f"no model named {name!r}, and no such file", f"Known names: {known}; or give a .safetensors file")
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

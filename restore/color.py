@@ -10,48 +10,15 @@ BT.709 and BT.2020 (other weights, for film).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from restore.matrix import BT601, Matrix
+
 # What networks see and give: L/50 − 1 and ab/110, both about [−1, 1].
 AB_SCALE = 110.0
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """The weights of Y′ = red · R + green · G + blue · B, and what follows for Cb and Cr."""
-
-    red: float
-    blue: float
-
-    @property
-    def green(self) -> float:
-        return 1 - self.red - self.blue
-
-    @property
-    def cb_to_b(self) -> float:
-        return 2 * (1 - self.blue)
-
-    @property
-    def cr_to_r(self) -> float:
-        return 2 * (1 - self.red)
-
-    @property
-    def cb_to_g(self) -> float:
-        return -self.blue * self.cb_to_b / self.green
-
-    @property
-    def cr_to_g(self) -> float:
-        return -self.red * self.cr_to_r / self.green
-
-
-BT601 = Matrix(red=0.299, blue=0.114)  # also JFIF's, and what Pillow's L is
-BT709 = Matrix(red=0.2126, blue=0.0722)
-BT2020 = Matrix(red=0.2627, blue=0.0593)
 
 
 # The matrix and white that skimage uses.

@@ -16,9 +16,8 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from restore.color import BT601, Matrix, cbcr_from_ab
+from restore.matrix import BT601, Matrix
 
 FloatArray = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -95,6 +94,10 @@ def small_chroma(
         saturation: factor on ab.
         matrix: the weights of the luma.
     """
+    import torch  # here, so that photos can be read while it is imported
+
+    from restore.color import cbcr_from_ab
+
     size = small_luma.shape[0]
     channels = np.ascontiguousarray(ab.transpose(1, 2, 0))
     enlarged = cv2.resize(channels, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from restore.checkpoint import CheckpointInfo, find_checkpoint, load_checkpoint, save_checkpoint
+from restore.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from restore.model_files import find_checkpoint
 
 
 def publish(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from restore.checkpoint import find_checkpoint
 from restore.colorizers.base import ColorModel
 from restore.colorizers.engine import Engine
 from restore.colorizers.network import NetworkColorModel
+from restore.model_files import find_checkpoint
 from restore.options import EngineOptions, Style
 
 __all__ = ["ColorModel", "Engine", "NetworkColorModel", "load_engine"]

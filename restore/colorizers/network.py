@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from restore.checkpoint import load_checkpoint, sha256
+from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
 from restore.errors import UsageError
+from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
 from restore.options import Style
 

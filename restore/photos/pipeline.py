@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from restore.checkpoint import find_checkpoint, sha256
-from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, RestoreError
 from restore.files import check_writable, exists, is_disk_full, is_folder, remove_stale_parts
 from restore.merge import shrink_luma, small_chroma
+from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.containers import BY_FORMAT, Container
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
@@ -30,27 +31,32 @@ from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
 from restore.walk import PassedOver, Root
 
+if TYPE_CHECKING:
+    from restore.colorizers import Engine
+
 FloatArray = npt.NDArray[np.float32]
+# Photos that are read while the engine is loaded, in bytes of luma.
+_READ_AHEAD = 320 << 20
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo read, and how the network will see it."""
+    """A photo read."""
 
     planned: PlannedPhoto
     photo: Photo
     luma: Plane
-    small: FloatArray
-    engine: Engine
     seconds: float
 
 
 @dataclass(frozen=True)
 class _Guessed:
-    """A photo read, and the network's ab (2, h, w) for it."""
+    """A photo read, the network's view of it, and its ab (2, h, w)."""
 
     loaded: _Loaded
+    small: FloatArray
     ab: FloatArray
+    model: str
     seconds: float
 
 
@@ -143,7 +149,8 @@ class _Run:
         self._stopping = stopping
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._engine: Future[Engine | None] | None = None
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._checked_roots: set[Path] = set()
         self._prepared_folders: set[Path] = set()
         self.failure: RestoreError | None = None
@@ -153,13 +160,14 @@ class _Run:
         """Every file's record, as it is through. Few photos are in memory: a batch and two more for each thread."""
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
         planned = self._until_stopped(plan(self._roots, self._options))
-        read = map_in_threads(self._read, planned, self._jobs)
+        read = self._held(map_in_threads(self._read, planned, self._jobs))
         guessed = map_in_threads(self._guess, self._batches(read), self._jobs)
-        yield from map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        with self._loader:
+            yield from map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
-        engine = self._engine
+        engine = self._loaded_engine()
         if engine is None:
             return {"model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)}, "device": None, "dtype": None}
         model = {"name": engine.model_name, "sha256": engine.model_sha256}
@@ -197,13 +205,12 @@ class _Run:
             if photo.pages > 1:
                 raise several_pictures(planned.source, photo.pages)
             luma = flatten(photo, self._container(photo))
-            engine = self._load_engine()
-            small = shrink_luma(luma, engine.size)
+            self._want_engine()
         except _RunOver:
             return None
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(planned, record, error, begin)
-        return _Loaded(planned, photo, luma, small, engine, time.perf_counter() - begin)
+        return _Loaded(planned, photo, luma, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
         if self._options.already_color == "skip":
@@ -231,48 +238,79 @@ class _Run:
                 remove_stale_parts(folder)
                 self._prepared_folders.add(folder)
 
-    def _load_engine(self) -> Engine:
-        """The engine, loaded for the first photo that needs it: an archive that is done already costs no loading."""
+    def _want_engine(self) -> None:
+        """Begin to load the engine, for the first photo that needs it: an archive that is done already costs no
+        loading."""
         with self._lock:
             if self.failure:
                 raise _RunOver
             if self._engine is None:
-                try:
-                    self._engine = load_engine(self._engine_options, callers=self._jobs)
-                except RestoreError as error:
-                    self.failure = error
-                    raise _RunOver from error
-            return self._engine
+                self._engine = self._loader.submit(self._load_engine)
+
+    def _load_engine(self) -> Engine | None:
+        """The engine, or None when that failed. PyTorch is imported here: it takes longer than forty photos to read."""
+        from restore.colorizers import load_engine
+
+        try:
+            return load_engine(self._engine_options, callers=self._jobs)
+        except RestoreError as error:
+            self._fail(error)
+            return None
+
+    def _held(self, items: Iterable[_Loaded | Record | None]) -> Generator[_Loaded | Record, None, None]:
+        """The same items. Those that arrive while the engine is loaded are held until it is there, or until memory
+        bids to wait for it."""
+        held: deque[_Loaded | Record] = deque()
+        size = 0
+        for item in items:
+            if item is None:
+                continue
+            held.append(item)
+            size += item.luma.nbytes if isinstance(item, _Loaded) else 0
+            if self._engine is None or self._engine.done() or size > _READ_AHEAD:
+                yield from held
+                held.clear()
+                size = 0
+        yield from held
 
     def _container(self, photo: Photo) -> Container:
         return photo.container if self._options.format == "keep" else BY_FORMAT[self._options.format]
 
-    def _batches(self, items: Iterable[_Loaded | Record | None]) -> Iterator[list[_Loaded] | Record]:
+    def _batches(self, items: Iterable[_Loaded | Record]) -> Iterator[list[_Loaded] | Record]:
         batch: list[_Loaded] = []
         for item in items:
             if isinstance(item, Record):
                 yield item
-            elif item is not None:
-                batch.append(item)
-                if len(batch) >= item.engine.batch:
-                    yield batch
-                    batch = []
+                continue
+            batch.append(item)
+            engine = self._loaded_engine()
+            if engine is None or len(batch) >= engine.batch:
+                yield batch
+                batch = []
         if batch:
             yield batch
+
+    def _loaded_engine(self) -> Engine | None:
+        return self._engine.result() if self._engine else None
 
     def _guess(self, batch: list[_Loaded] | Record) -> list[_Guessed | Record]:
         if isinstance(batch, Record):
             return [batch]
-        if self.failure:
-            return []
+        engine = self._loaded_engine()
+        if engine is None or self._is_stopped():
+            return []  # read, but nothing is lost by reading it again
         begin = time.perf_counter()
         try:
-            guesses = batch[0].engine.predict([loaded.small for loaded in batch])
+            small = [shrink_luma(loaded.luma, engine.size) for loaded in batch]
+            guesses = engine.predict(small)
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
         seconds = (time.perf_counter() - begin) / len(batch)
-        return [_Guessed(loaded, ab, seconds) for loaded, ab in zip(batch, guesses, strict=True)]
+        return [
+            _Guessed(loaded, view, ab, engine.model_name, seconds)
+            for loaded, view, ab in zip(batch, small, guesses, strict=True)
+        ]
 
     def _write(self, item: _Guessed | Record) -> Record:
         if isinstance(item, Record):
@@ -288,10 +326,10 @@ class _Run:
             height=height,
             tone=photo.tone,
             notes=photo.notes,
-            model=loaded.engine.model_name,
+            model=item.model,
         )
         try:
-            chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
+            chroma = small_chroma(item.small, item.ab, self._options.saturation)
             data = encode(photo, loaded.luma, chroma, self._container(photo), self._options.quality)
             write_bytes(loaded.planned.output, data)
         except (RestoreError, MemoryError) as error:

@@ -18,8 +18,8 @@ import av.stream
 import av.video.frame
 import av.video.stream
 
-from restore.color import BT601, BT709, BT2020, Matrix
 from restore.errors import InputError
+from restore.matrix import BT601, BT709, BT2020, Matrix
 from restore.merge import YuvForm
 
 # ITU-T H.273 codes, as FFmpeg numbers them.

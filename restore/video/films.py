@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine
 from restore.errors import DeviceError, InputError, ModelError, OutputError, RestoreError
 from restore.files import check_writable, exists, is_disk_full
+from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, FilmsOptions
 from restore.report import Record, Summary, open_report
 from restore.video.estimate import estimate

@@ -13,10 +13,10 @@ from typing import Any
 import cv2
 
 from restore import __version__
-from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError
 from restore.files import check_writable, exists, is_folder, output_error
+from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, time_shift

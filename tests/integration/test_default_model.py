@@ -11,9 +11,10 @@ from PIL import Image
 from skimage import data
 
 from restore import Colorizer
-from restore.checkpoint import WEIGHTS_DIR, load_checkpoint
+from restore.checkpoint import load_checkpoint
 from restore.errors import DeviceError, ModelError, UsageError
 from restore.metrics import PhotoMeter, colorfulness
+from restore.model_files import WEIGHTS_DIR
 
 PHOTOS = ("astronaut", "coffee", "chelsea", "rocket")
 

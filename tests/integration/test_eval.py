@@ -16,12 +16,13 @@ import torch
 from PIL import Image
 from skimage import data
 
-from restore.checkpoint import CheckpointInfo, save_checkpoint, sha256
+from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.colorizers import load_engine
 from restore.errors import InputError, OutputError, RestoreError, SomeFilesFailedError, UsageError
 from restore.evaluate import EvalOptions, evaluate_photos
 from restore.merge import merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PROTOCOL, is_grey, measure
+from restore.model_files import sha256
 from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
 from restore.options import EngineOptions
 from restore.sheet import contact_sheet, draw_sheet

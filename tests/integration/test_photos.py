@@ -84,7 +84,7 @@ def test_second_run_does_nothing_without_loading_the_model(
     def refuse(options: object) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("restore.photos.pipeline.load_engine", refuse)
+    monkeypatch.setattr("restore.colorizers.load_engine", refuse)
     result = restore_photos(tmp_path / "in", "--format", "png")
     assert result.code == 0
     assert result.status("a.png") == result.status("c.jpg") == "skipped"

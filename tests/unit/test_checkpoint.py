@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from restore.checkpoint import CheckpointInfo, find_checkpoint, load_checkpoint, save_checkpoint
+from restore.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from restore.errors import ModelError
+from restore.model_files import find_checkpoint
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 
 INFO = CheckpointInfo("tiny", "MIT", {"steps": 3})

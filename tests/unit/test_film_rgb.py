@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from restore.color import BT601, BT709, BT2020, Matrix, rgb_to_ycbcr
+from restore.color import rgb_to_ycbcr
+from restore.matrix import BT601, BT709, BT2020, Matrix
 from restore.merge import YuvForm
 from restore.video.reader import Plane, plane_array
 from restore.video.rgb import grey_from_luma, rgb_from_planes

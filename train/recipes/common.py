@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from restore.checkpoint import find_checkpoint, load_checkpoint
+from restore.checkpoint import load_checkpoint
 from restore.colorizers.engine import find_device
 from restore.errors import UsageError
+from restore.model_files import find_checkpoint
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 from restore.sources import PhotoSource, open_source, split
 from train.config import TrainConfig
