@@ -32,23 +32,25 @@ def draw_sheet(rows: Sequence[Sequence[Rgb]], labels: Sequence[str], cell: int =
     Args:
         rows: pictures (H, W, 3) uint8 RGB, one for each label in each row; larger ones are reduced to the cell.
         labels: what stands over each column.
-        cell: side of a cell in pixels.
+        cell: width of a column, and the most that a row is high, in pixels.
     """
     if not rows or any(len(row) != len(labels) for row in rows):
         raise ValueError(f"each of one or more rows needs {len(labels)} pictures")
-    pitch = cell + _MARGIN
-    sheet = Image.new("RGB", (_MARGIN + len(labels) * pitch, _LABEL_HEIGHT + len(rows) * pitch), _PAPER)
+    small = [[thumbnail(picture, cell) for picture in row] for row in rows]
+    heights = [max(picture.shape[0] for picture in row) for row in small]
+    width = _MARGIN + len(labels) * (cell + _MARGIN)
+    sheet = Image.new("RGB", (width, _LABEL_HEIGHT + sum(heights) + len(rows) * _MARGIN), _PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default()
-    for column, label in enumerate(labels):
-        middle = _MARGIN + column * pitch + cell // 2
-        draw.text((middle, _LABEL_HEIGHT // 2), label, _INK, font, anchor="mm")
-    for line, row in enumerate(rows):
-        for column, picture in enumerate(row):
-            small = thumbnail(picture, cell)
-            left = _MARGIN + column * pitch + (cell - small.shape[1]) // 2
-            top = _LABEL_HEIGHT + line * pitch + (cell - small.shape[0]) // 2
-            sheet.paste(Image.fromarray(small), (left, top))
+    lefts = [_MARGIN + column * (cell + _MARGIN) for column in range(len(labels))]
+    for left, label in zip(lefts, labels, strict=True):
+        draw.text((left + cell // 2, _LABEL_HEIGHT // 2), label, _INK, font, anchor="mm")
+    top = _LABEL_HEIGHT
+    for row, height in zip(small, heights, strict=True):
+        for left, picture in zip(lefts, row, strict=True):
+            place = (left + (cell - picture.shape[1]) // 2, top + (height - picture.shape[0]) // 2)
+            sheet.paste(Image.fromarray(picture), place)
+        top += height + _MARGIN
     return sheet
 
 
