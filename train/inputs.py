@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -11,7 +14,7 @@ from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from train.config import TrainConfig
 from train.degrade import film_luma
 
-_SCALED_L_OF_BYTE = scale_l(lightness_from_luma(torch.arange(256) / 255))
+_SCALED_L_OF_BYTE = scale_l(lightness_from_luma(torch.arange(256) / 255)).numpy()
 
 
 @torch.no_grad()
@@ -22,7 +25,8 @@ def network_input(rgb: Tensor, config: TrainConfig, step: int) -> tuple[Tensor, 
         rgb: (N, 3, S, S) uint8.
     """
     if config.degrade == 0 and rgb.device.type == "cpu":
-        scaled_l = _SCALED_L_OF_BYTE[_converted(rgb, cv2.COLOR_RGB2GRAY).int()]
+        grey = cv2.cvtColor(_tall(rgb), cv2.COLOR_RGB2GRAY)
+        scaled_l = _batched(cv2.LUT(grey, _SCALED_L_OF_BYTE), rgb)
     else:
         random = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         scaled_l = scale_l(lightness_from_luma(film_luma(rgb.float() / 255, config.degrade, random)))
@@ -36,13 +40,17 @@ def clean_ab(rgb: Tensor) -> Tensor:
     black): thirty times as fast, and much finer than the bins of ten units.
     """
     if rgb.device.type == "cpu":
-        return _converted(rgb, cv2.COLOR_RGB2Lab)[:, 1:].float() - 128
+        _, a, b = cv2.split(cv2.cvtColor(_tall(rgb), cv2.COLOR_RGB2Lab))
+        return torch.cat([_batched(plane.astype(np.float32) - 128, rgb) for plane in (a, b)], dim=1)
     return rgb_to_lab(rgb.float() / 255)[:, 1:]
 
 
-def _converted(rgb: Tensor, code: int) -> Tensor:
-    """OpenCV's conversion of (N, 3, H, W) uint8, all N as one tall picture."""
+def _tall(rgb: Tensor) -> npt.NDArray[np.uint8]:
+    """(N, 3, H, W) as one picture of N · H rows, which OpenCV converts in one go."""
     count, _, height, width = rgb.shape
-    tall = rgb.permute(0, 2, 3, 1).contiguous().numpy().reshape(count * height, width, 3)
-    result = np.asarray(cv2.cvtColor(tall, code))
-    return torch.from_numpy(result).reshape(count, height, width, -1).permute(0, 3, 1, 2)
+    return rgb.permute(0, 2, 3, 1).contiguous().numpy().reshape(count * height, width, 3)
+
+
+def _batched(tall: npt.NDArray[Any], rgb: Tensor) -> Tensor:
+    """The inverse for one channel: (N · H, W) to (N, 1, H, W)."""
+    return torch.from_numpy(np.asarray(tall)).reshape(len(rgb), 1, *rgb.shape[2:])
