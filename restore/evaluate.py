@@ -219,7 +219,9 @@ def evaluate_photos(
             if intake.broken
             else "Give colour pictures",
         )
-    facts = {name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "dtype")}
+    facts = {
+        name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
+    }
     result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
