@@ -98,7 +98,7 @@ class Evaluation:
             "protocol": PROTOCOL,
             "pictures": scores.count,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
-            "engine": {key: self.engine[key] for key in ("size", "device", "dtype")},
+            "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
             "scores": {
                 "model": finite(asdict(scores.model)),

@@ -30,7 +30,7 @@ def publish(
     vividness: Annotated[float | None, typer.Option(help="Of the colour of least cost, instead of T and u.")] = None,
     working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
 ) -> None:
-    """Write the model in half precision."""
+    """Write the model in half precision, for PyTorch and for ONNX Runtime."""
     model, info = load_checkpoint(find_checkpoint(run))
     head = model.config.head
     head = replace(

@@ -19,6 +19,7 @@ from restore.errors import DeviceError, ModelError, UsageError
 from restore.model_files import WEIGHTS_DIR, sha256
 from restore.options import EngineOptions, Style
 from tests.exported import HEADS, save_small
+from train.publish import publish
 
 MAX_ERROR = 0.01  # Lab units, as docs/architecture.md states; 0.25 where weights are stored in half precision
 MAX_HALF_ERROR = 0.25
@@ -89,6 +90,16 @@ def test_halves_are_smaller_and_near(folder: Path, tmp_path: Path) -> None:
     assert path.with_suffix(".onnx").stat().st_size < 0.6 * (folder / "least_cost.onnx").stat().st_size
     ours, theirs = guesses(path, views(2, 64))
     assert 0 < np.abs(ours - theirs).max() < MAX_HALF_ERROR
+
+
+def test_publishing_writes_a_pair(folder: Path, tmp_path: Path) -> None:
+    run = str(folder / "annealed.safetensors")
+    publish(run, licence="MIT", name="mine", output=tmp_path, vividness=20.0, working_size=128)
+    twin = find_twin(tmp_path / "mine.safetensors")
+    assert twin is not None
+    assert (twin.name, twin.working_size, twin.info.vividness) == ("mine", 128, 20.0)
+    ours, theirs = guesses(tmp_path / "mine.safetensors", views(1, 128))
+    assert np.abs(ours - theirs).max() < MAX_HALF_ERROR
 
 
 def test_metadata_comes_from_the_checkpoint(folder: Path) -> None:
