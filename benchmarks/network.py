@@ -8,6 +8,7 @@ It answers whether another runtime is clearly faster on this processor.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import tempfile
 import time
@@ -15,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from common import machine
 
-from restore.checkpoint import load_checkpoint
+from restore.colorizers import ColorModel
+from restore.colorizers.loading import find_twin
 from restore.colorizers.network import NetworkColorModel
+from restore.colorizers.onnx_export import export_onnx
+from restore.colorizers.onnx_model import OnnxColorModel
 from restore.model_files import find_checkpoint
 
 
@@ -35,15 +38,6 @@ def rate(run: Callable[[], object], pictures: int, seconds: float = 4.0) -> floa
     return best
 
 
-def exported(model: torch.nn.Module, example: torch.Tensor, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    torch.onnx.export(
-        model, (example,), path, input_names=["scaled_l"], output_names=["ab"], dynamo=True, verbose=False
-    )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
@@ -52,29 +46,29 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     path = find_checkpoint(arguments.model)
-    model, _ = load_checkpoint(path)
-    size = model.config.working_size
-    luma = torch.rand(arguments.batch, 1, size, size)
+    by_torch = NetworkColorModel.from_file(path)
+    size = by_torch.working_size
+    luma = np.random.default_rng(0).random((arguments.batch, size, size), np.float32)
     print(f"{path.stem}, {size}×{size}, batch {arguments.batch}, {arguments.threads} threads; {machine()}")
-    color_model = NetworkColorModel.from_file(path)
-    rates = {}
-    with torch.inference_mode():
-        for dtype in (torch.float32, torch.bfloat16):
-            color_model.prepare(torch.device("cpu"), dtype)
-            rates[f"PyTorch {str(dtype).removeprefix('torch.')}"] = rate(
-                lambda: color_model.predict(luma), arguments.batch
-            )
+    rates, guesses = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        scaled = luma * 2 - 1
-        session = exported(model.eval(), scaled, Path(folder) / "model.onnx", arguments.threads)
-        feed = {"scaled_l": scaled.numpy()}
-        with torch.inference_mode():
-            difference = np.abs(session.run(None, feed)[0] - model(scaled).numpy()).max()
-        rates["ONNX Runtime float32"] = rate(lambda: session.run(None, feed), arguments.batch)
-    base = rates["PyTorch float32"]
+        by_onnx = find_twin(path)
+        if by_onnx is None:
+            exported = Path(folder) / "model.onnx"
+            export_onnx(path, exported)
+            by_onnx = OnnxColorModel(exported)
+        candidates: list[tuple[str, ColorModel]] = [("float32", by_torch), ("bfloat16", by_torch), ("float32", by_onnx)]
+        for dtype, model in candidates:
+            model.prepare("cpu", dtype, arguments.threads)
+            name = f"{model.runtime} {dtype}"
+            guesses[name] = model.predict(luma)
+            rates[name] = rate(functools.partial(model.predict, luma), arguments.batch)
+    reference = "torch float32"
     for name, value in rates.items():
-        print(f"{name:22s} {value:7.1f} pictures/s   ratio {value / base:.2f}")
-    print(f"largest difference of ab, ONNX Runtime against PyTorch float32: {difference:.4f} Lab units")
+        print(
+            f"{name:20s} {value:7.1f} pictures/s   ratio {value / rates[reference]:.2f}   "
+            f"largest difference of ab {np.abs(guesses[name] - guesses[reference]).max():.3f} Lab units"
+        )
 
 
 if __name__ == "__main__":

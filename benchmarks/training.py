@@ -23,7 +23,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 from torch.utils.data import DataLoader, Dataset
 
-from restore.colorizers.engine import find_device
+from restore.colorizers.devices import find_device
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 from restore.sources import open_source
 from train.config import TrainConfig

@@ -100,10 +100,11 @@ def _config_from_json(text: str) -> ModelConfig:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     try:
         with path.open("rb") as stream:
-            start = stream.read(4)
+            start = stream.read(9)
     except OSError as error:
         raise ModelError(f"model {path} can't be read: {error.strerror or error}") from error
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    # A safetensors file begins with the length of its header, which may look like a pickle's first byte.
+    if start[8:9] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
         raise ModelError(
             f"{path} is a pickled PyTorch file, which could run any code when opened",
             "Use a .safetensors checkpoint that `restore train` wrote",

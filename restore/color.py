@@ -1,4 +1,5 @@
-"""Colour spaces: sRGB, CIE Lab (D65, 2°) and the luma Y′ with its Cb, Cr, on torch tensors of any device.
+"""Colour spaces: sRGB, CIE Lab (D65, 2°) and the luma Y′ with its Cb, Cr, on NumPy arrays and on torch tensors of any
+device: one code for both, by way of the array API (https://data-apis.org/array-api). PyTorch is not imported here.
 
 Shapes are (…, 3, H, W) for RGB and Lab, (…, 2, H, W) for ab and CbCr, (…, 1, H, W) for L and luma. RGB and luma are
 encoded values in [0, 1]; L is in [0, 100], ab in about [−110, 110]; Cb and Cr are in [−0.5, 0.5].
@@ -10,12 +11,18 @@ BT.709 and BT.2020 (other weights, for film).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
 from restore.matrix import BT601, Matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", "Tensor", npt.NDArray[np.floating[Any]])
 
 # What networks see and give: L/50 − 1 and ab/110, both about [−1, 1].
 AB_SCALE = 110.0
@@ -32,88 +39,106 @@ _EPSILON = 0.008856  # (6/29)³, rounded as the oracle rounds it
 _KAPPA = 7.787
 
 
-def scale_l(lightness: Tensor) -> Tensor:
+def scale_l(lightness: Array) -> Array:
     """L in [0, 100] to the network's [−1, 1]."""
     return lightness / 50.0 - 1.0
 
 
-def unscale_l(scaled: Tensor) -> Tensor:
+def unscale_l(scaled: Array) -> Array:
     """The network's [−1, 1] to L in [0, 100]."""
     return (scaled + 1.0) * 50.0
 
 
-def linear_from_srgb(encoded: Tensor) -> Tensor:
+def linear_from_srgb(encoded: Array) -> Array:
     """Encoded sRGB to linear light; values below zero go on along the linear foot of the curve."""
-    return torch.where(encoded <= 0.04045, encoded / 12.92, ((encoded.clamp_min(0.0) + 0.055) / 1.055) ** 2.4)
+    xp = array_namespace(encoded)
+    return xp.where(encoded <= 0.04045, encoded / 12.92, ((xp.clip(encoded, min=0.0) + 0.055) / 1.055) ** 2.4)
 
 
-def srgb_from_linear(linear: Tensor) -> Tensor:
+def srgb_from_linear(linear: Array) -> Array:
     """Linear light to encoded sRGB, unclipped; values below zero go on along the linear foot of the curve."""
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+    xp = array_namespace(linear)
+    curve = 1.055 * xp.clip(linear, min=0.0031308) ** (1 / 2.4) - 0.055
+    return xp.where(linear <= 0.0031308, linear * 12.92, curve)
 
 
-def _mix(matrix: npt.NDArray[np.float64], channels: Tensor) -> Tensor:
-    """Multiply the three channels of (…, 3, H, W) by a 3×3 matrix."""
-    weights = torch.tensor(matrix, dtype=channels.dtype, device=channels.device)
-    return torch.einsum("ij,...jhw->...ihw", weights, channels)
+def _channels(planes: Array) -> list[Array]:
+    """Each channel of (…, C, H, W), as (…, H, W)."""
+    return [planes[..., i, :, :] for i in range(planes.shape[-3])]
+
+
+def _mix(matrix: npt.NDArray[np.float64], channels: Array) -> Array:
+    """Multiply the three channels of (…, 3, H, W) by a 3×3 matrix.
+
+    In plain sums: libraries of matrix products would start threads for it, which wait for each other on busy machines.
+    """
+    xp = array_namespace(channels)
+    first, second, third = _channels(channels)
+    rows = [first * float(row[0]) + second * float(row[1]) + third * float(row[2]) for row in matrix]
+    return xp.stack(rows, axis=-3)
 
 
 _RGB_TO_SCALED_XYZ = np.array(_XYZ_FROM_RGB) / np.array(_WHITE)[:, None]
 _SCALED_XYZ_TO_RGB = np.linalg.inv(_RGB_TO_SCALED_XYZ)
 
 
-def _lab_f(ratio: Tensor) -> Tensor:
-    return torch.where(ratio > _EPSILON, ratio.clamp_min(_EPSILON) ** (1 / 3), _KAPPA * ratio + 16.0 / 116.0)
+def _lab_f(ratio: Array) -> Array:
+    xp = array_namespace(ratio)
+    return xp.where(ratio > _EPSILON, xp.clip(ratio, min=_EPSILON) ** (1 / 3), _KAPPA * ratio + 16.0 / 116.0)
 
 
-def _lab_f_inverse(value: Tensor) -> Tensor:
-    return torch.where(value > 0.2068966, value**3, (value - 16.0 / 116.0) / _KAPPA)
+def _lab_f_inverse(value: Array) -> Array:
+    xp = array_namespace(value)
+    return xp.where(value > 0.2068966, value * value * value, (value - 16.0 / 116.0) / _KAPPA)
 
 
-def rgb_to_lab(rgb: Tensor) -> Tensor:
+def rgb_to_lab(rgb: Array) -> Array:
     """sRGB in [0, 1] to Lab, (…, 3, H, W) both. Within 0.01 of skimage in float32 (tests/unit/test_color.py)."""
-    f = _lab_f(_mix(_RGB_TO_SCALED_XYZ, linear_from_srgb(rgb)))
-    fx, fy, fz = f.unbind(-3)
-    return torch.stack((116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)), dim=-3)
+    xp = array_namespace(rgb)
+    fx, fy, fz = _channels(_lab_f(_mix(_RGB_TO_SCALED_XYZ, linear_from_srgb(rgb))))
+    return xp.stack((116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)), axis=-3)
 
 
-def lab_to_rgb(lab: Tensor) -> Tensor:
+def lab_to_rgb(lab: Array) -> Array:
     """Lab to encoded sRGB, (…, 3, H, W) both, *unclipped*: out-of-gamut colours leave [0, 1].
 
     Fit them with `restore.merge`, which reduces chroma; clipping would change the luma.
     """
-    lightness, a, b = lab.unbind(-3)
+    xp = array_namespace(lab)
+    lightness, a, b = _channels(lab)
     fy = (lightness + 16.0) / 116.0
-    f = torch.stack((fy + a / 500.0, fy, fy - b / 200.0), dim=-3)
+    f = xp.stack((fy + a / 500.0, fy, fy - b / 200.0), axis=-3)
     return srgb_from_linear(_mix(_SCALED_XYZ_TO_RGB, _lab_f_inverse(f)))
 
 
-def lightness_from_luma(luma: Tensor) -> Tensor:
+def lightness_from_luma(luma: Array) -> Array:
     """L of the neutral grey whose encoded value is `luma` in [0, 1]; any shape."""
     return 116.0 * _lab_f(linear_from_srgb(luma)) - 16.0
 
 
-def luma_from_rgb(rgb: Tensor, matrix: Matrix = BT601) -> Tensor:
+def luma_from_rgb(rgb: Array, matrix: Matrix = BT601) -> Array:
     """Y′ of encoded RGB: (…, 3, H, W) to (…, 1, H, W)."""
-    red, green, blue = rgb.unbind(-3)
-    return (matrix.red * red + matrix.green * green + matrix.blue * blue).unsqueeze(-3)
+    red, green, blue = (rgb[..., i : i + 1, :, :] for i in range(3))
+    return matrix.red * red + matrix.green * green + matrix.blue * blue
 
 
-def rgb_to_ycbcr(rgb: Tensor, matrix: Matrix = BT601) -> Tensor:
+def rgb_to_ycbcr(rgb: Array, matrix: Matrix = BT601) -> Array:
     """Encoded RGB in [0, 1] to Y′ in [0, 1] and Cb, Cr in [−0.5, 0.5], (…, 3, H, W) both (full range)."""
-    luma = luma_from_rgb(rgb, matrix).squeeze(-3)
-    cb, cr = (rgb.select(-3, 2) - luma) / matrix.cb_to_b, (rgb.select(-3, 0) - luma) / matrix.cr_to_r
-    return torch.stack((luma, cb, cr), dim=-3)
+    xp = array_namespace(rgb)
+    luma = luma_from_rgb(rgb, matrix)
+    cb, cr = (rgb[..., 2:, :, :] - luma) / matrix.cb_to_b, (rgb[..., :1, :, :] - luma) / matrix.cr_to_r
+    return xp.concat((luma, cb, cr), axis=-3)
 
 
-def ycbcr_to_rgb(ycbcr: Tensor, matrix: Matrix = BT601) -> Tensor:
+def ycbcr_to_rgb(ycbcr: Array, matrix: Matrix = BT601) -> Array:
     """The inverse of `rgb_to_ycbcr`, unclipped."""
-    luma, cb, cr = ycbcr.unbind(-3)
+    xp = array_namespace(ycbcr)
+    luma, cb, cr = _channels(ycbcr)
     green = luma + matrix.cb_to_g * cb + matrix.cr_to_g * cr
-    return torch.stack((luma + matrix.cr_to_r * cr, green, luma + matrix.cb_to_b * cb), dim=-3)
+    return xp.stack((luma + matrix.cr_to_r * cr, green, luma + matrix.cb_to_b * cb), axis=-3)
 
 
-def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2, matrix: Matrix = BT601) -> Tensor:
+def cbcr_from_ab(luma: Array, ab: Array, iterations: int = 2, matrix: Matrix = BT601) -> Array:
     """Cb, Cr of the colour that has this luma Y′ and these ab.
 
     A colour's L is not that of its grey (Y′ weighs encoded values, L linear light; for saturated red they are ten units
@@ -126,13 +151,14 @@ def cbcr_from_ab(luma: Tensor, ab: Tensor, iterations: int = 2, matrix: Matrix =
     Returns:
         (…, 2, H, W), about [−0.5, 0.5]; may lie out of gamut.
     """
+    xp = array_namespace(luma, ab)
     target = lightness_from_luma(luma)
     lightness = target
-    rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
+    rgb = lab_to_rgb(xp.concat((lightness, ab), axis=-3))
     for _ in range(iterations):
-        reached = lightness_from_luma(luma_from_rgb(rgb, matrix).clamp(0.0, 1.5))
-        lightness = (lightness + target - reached).clamp(0.0, 120.0)
-        rgb = lab_to_rgb(torch.cat((lightness, ab), dim=-3))
+        reached = lightness_from_luma(xp.clip(luma_from_rgb(rgb, matrix), min=0.0, max=1.5))
+        lightness = xp.clip(lightness + target - reached, min=0.0, max=120.0)
+        rgb = lab_to_rgb(xp.concat((lightness, ab), axis=-3))
     return rgb_to_ycbcr(rgb, matrix)[..., 1:, :, :]
 
 
@@ -148,6 +174,6 @@ def lab_from_array(rgb: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.N
     lab = np.empty(rgb.shape, np.float32)
     full = np.float32(np.iinfo(rgb.dtype).max)
     for top in range(0, rgb.shape[0], 256):
-        strip = torch.from_numpy(rgb[top : top + 256].astype(np.float32) / full).permute(2, 0, 1)
-        lab[top : top + 256] = rgb_to_lab(strip).permute(1, 2, 0).numpy()
+        strip = np.ascontiguousarray((rgb[top : top + 256].astype(np.float32) / full).transpose(2, 0, 1))
+        lab[top : top + 256] = rgb_to_lab(strip).transpose(1, 2, 0)
     return lab

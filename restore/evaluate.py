@@ -98,7 +98,7 @@ class Evaluation:
             "protocol": PROTOCOL,
             "pictures": scores.count,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
-            "engine": {key: self.engine[key] for key in ("size", "device", "dtype")},
+            "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
             "scores": {
                 "model": finite(asdict(scores.model)),
@@ -219,7 +219,9 @@ def evaluate_photos(
             if intake.broken
             else "Give colour pictures",
         )
-    facts = {name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "dtype")}
+    facts = {
+        name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
+    }
     result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)

@@ -109,7 +109,7 @@ class FilmEvaluation:
             "command": "eval video",
             "protocol": PROTOCOL,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
-            "engine": {key: self.engine[key] for key in ("size", "device", "dtype")},
+            "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {
                 "data": str(self.options.data),
                 "count": self.options.count,
@@ -192,7 +192,9 @@ def evaluate_films(
             if broken
             else f"Give colour clips of {LEAST_FRAMES} frames or more",
         )
-    facts = {name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "dtype")}
+    facts = {
+        name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
+    }
     result = FilmEvaluation(clips, grey, short, broken, facts, options, engine_options)
     if options.report:
         text = json.dumps(result.as_json(), indent=2, allow_nan=False) + "\n"

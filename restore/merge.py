@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from restore.color import cbcr_from_ab
 from restore.matrix import BT601, Matrix
 
 FloatArray = npt.NDArray[np.float32]
@@ -94,22 +95,13 @@ def small_chroma(
         saturation: factor on ab.
         matrix: the weights of the luma.
     """
-    import torch  # here, so that photos can be read while it is imported
-
-    from restore.color import cbcr_from_ab
-
     size = small_luma.shape[0]
     channels = np.ascontiguousarray(ab.transpose(1, 2, 0))
     enlarged = cv2.resize(channels, (size, size), interpolation=cv2.INTER_LINEAR)
     fit = guided_coefficients(small_luma, np.asarray(enlarged, np.float32), max(1, round(size * _AB_RADIUS)), _AB_EPS)
     sharp = fit[..., 0::2] * small_luma[..., None] + fit[..., 1::2]
-    with torch.no_grad():
-        cbcr = cbcr_from_ab(
-            torch.from_numpy(small_luma)[None],
-            torch.from_numpy(sharp * np.float32(saturation)).permute(2, 0, 1),
-            matrix=matrix,
-        )
-    planes = np.ascontiguousarray(cbcr.permute(1, 2, 0).numpy())
+    sharp_ab = np.ascontiguousarray((sharp * np.float32(saturation)).transpose(2, 0, 1))
+    planes = cbcr_from_ab(small_luma[None], sharp_ab, matrix=matrix).transpose(1, 2, 0)
     return SmallChroma(guided_coefficients(small_luma, planes, _FULL_RADIUS, _FULL_EPS))
 
 

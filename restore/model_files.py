@@ -27,8 +27,15 @@ def find_checkpoint(name: str) -> Path:
         raise ModelError(f"folder {path} holds no best.safetensors or last.safetensors", "Give the folder of a run")
     if path.is_file():
         return path
-    known = ", ".join(sorted(file.stem for file in WEIGHTS_DIR.glob("*.safetensors"))) or "none"
-    raise ModelError(f"no model named {name!r}, and no such file", f"Known names: {known}; or give a .safetensors file")
+    known = ", ".join(file.stem for file in shipped_models()) or "none"
+    raise ModelError(
+        f"no model named {name!r}, and no such file", f"Known names: {known}; or give a .safetensors or .onnx file"
+    )
+
+
+def shipped_models() -> list[Path]:
+    """The checkpoints in the package; their stems are the names of the models."""
+    return sorted(WEIGHTS_DIR.glob("*.safetensors"))
 
 
 def sha256(path: Path) -> str:

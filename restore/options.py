@@ -13,6 +13,7 @@ Format = Literal["keep", "jpg", "png", "tif", "webp"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
 FilmInColor = Literal["keep", "recolor"]
 Style = Literal["natural", "vivid"]
+Runtime = Literal["torch", "onnxruntime"]
 
 MAX_SATURATION = 4.0
 SIZE_STEP = 32
@@ -26,12 +27,13 @@ class EngineOptions:
     """Which model runs, and where.
 
     Args:
-        model: a shipped model's name, a checkpoint file, or the folder of a training run.
+        model: a shipped model's name, a checkpoint or exported model, or the folder of a training run.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
         style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
+        runtime: what computes; None takes what suits the machine. Kept likewise.
     """
 
     model: str = "default"
@@ -40,6 +42,7 @@ class EngineOptions:
     size: int | None = None
     style: Style | None = None
     dtype: str | None = None
+    runtime: Runtime | None = None
 
     def __post_init__(self) -> None:
         kind, _, number = self.device.partition(":")
@@ -49,6 +52,8 @@ class EngineOptions:
             raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
         if self.style is not None:
             _check_choice("--style", self.style, get_args(Style))
+        if self.runtime is not None:
+            _check_choice("the runtime", self.runtime, get_args(Runtime))
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"--batch {self.batch} is too small", "Give 1 or more")
         if self.size is not None and (self.size % SIZE_STEP or not MIN_SIZE <= self.size <= MAX_SIZE):

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from restore.colorizers import Engine, NetworkColorModel
+from restore.colorizers import Engine
+from restore.colorizers.network import NetworkColorModel
 from restore.errors import InputError
 from restore.merge import merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PhotoMeter, PhotoScores, is_grey

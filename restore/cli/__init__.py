@@ -11,6 +11,7 @@ import typer
 
 from restore import __version__
 from restore.cli.eval import app as eval_app
+from restore.cli.models import app as models_app
 from restore.cli.photos import photos
 from restore.cli.train import train
 from restore.cli.video import video
@@ -29,6 +30,7 @@ app.command()(photos)
 app.command()(video)
 app.add_typer(eval_app, name="eval")
 app.command()(train)
+app.add_typer(models_app, name="models")
 
 
 def _show_version(wanted: bool) -> None:

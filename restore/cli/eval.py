@@ -109,7 +109,7 @@ def _print_film(result: FilmEvaluation) -> None:
     say(
         f"{len(rows)} clips; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
         f"{engine['size']}, smooth {video.smooth:g}, stride {video.stride}, saturation {video.saturation:g}, "
-        f"on {engine['device']} in {engine['dtype']}"
+        f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}"
     )
     say(f"Protocol: {PROTOCOL}")
     lost = sum(clip.lost_packets for clip in result.clips)
@@ -167,7 +167,8 @@ def _print(result: Evaluation, console: Console) -> None:
     console.print(_table(result, plain=not console.is_terminal))
     lines = [
         f"{result.scores.count} pictures; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
-        f"{engine['size']}, saturation {result.options.saturation:g}, on {engine['device']} in {engine['dtype']}",
+        f"{engine['size']}, saturation {result.options.saturation:g}, "
+        f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
         f"Protocol: {PROTOCOL}",
     ]
     if result.grey:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+
+from restore.errors import UsageError
+from restore.options import Runtime, Style
+
+FloatArray = npt.NDArray[np.float32]
+
+# What an error in a rare colour costs beside one in a common colour, see `restore.networks.HeadConfig.vividness`.
+VIVIDNESS: dict[Style, float] = {"natural": 16.0, "vivid": 32.0}
 
 
 class ColorModel(Protocol):
-    """Anything that guesses ab from a small picture of luma."""
+    """Anything that guesses ab from a small picture of luma. Arrays go in and come out, whatever runs inside."""
 
     name: str
     sha256: str
@@ -17,8 +25,52 @@ class ColorModel(Protocol):
     size_multiple: int
     """The working size has to be a multiple of this."""
 
-    def prepare(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Move to `device` and compute in `dtype` from now on."""
+    @property
+    def runtime(self) -> Runtime:
+        """What computes."""
 
-    def predict(self, luma: Tensor) -> Tensor:
-        """(N, 1, S, S) luma in [0, 1] on the prepared device to ab (N, 2, h, w) float32 in Lab units, h, w ≤ S."""
+    @property
+    def device(self) -> str:
+        """Where it computes, once it is prepared."""
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in, once it is prepared."""
+
+    def prepare(self, device: str, dtype: str | None, threads: int | None) -> None:
+        """Get ready to compute on a device.
+
+        Args:
+            device: as `EngineOptions` has it; "auto" chooses.
+            dtype: None chooses what is fastest there.
+            threads: of each call, where several calls go on at a time on a CPU; None is all processors.
+
+        Raises:
+            DeviceError: the device is not there, or is none for this model.
+        """
+
+    def predict(self, luma: FloatArray) -> FloatArray:
+        """(N, S, S) luma in [0, 1] to ab (N, 2, h, w) float32 in Lab units, h, w ≤ S. On a CPU, from several threads at
+        a time."""
+
+
+def choose_vividness(
+    name: str, own: float | None, has_styles: bool, style: Style | None, preferred: Style | None
+) -> float | None:
+    """How vivid a model is asked to be; None for a model that is not asked.
+
+    Args:
+        name: of the model, for the error.
+        own: what it would take by itself; None for one that decodes otherwise unless it is told.
+        has_styles: whether it can be told.
+        style: what the user asked for.
+        preferred: what the caller likes best, for models that are decoded by their vividness anyway.
+
+    Raises:
+        UsageError: a style is asked for, and the model has none.
+    """
+    if style is not None and not has_styles:
+        raise UsageError(f"model {name} has no styles: it was not trained by recipe classes", "Leave --style out")
+    if style is None and own is not None:
+        style = preferred
+    return own if style is None else VIVIDNESS[style]

@@ -78,10 +78,16 @@ class ClassesHead(nn.Module):
         self.register_buffer("bins", bins)
         self.register_buffer("weights", torch.ones(len(bins)))
 
-    def decode(self, raw: Tensor) -> Tensor:
-        """(N, Q, h, w) logits to ab (N, 2, h, w) in Lab units."""
+    def decode(self, raw: Tensor, vividness: float | Tensor | None = None) -> Tensor:
+        """(N, Q, h, w) logits to ab (N, 2, h, w) in Lab units.
+
+        Args:
+            vividness: a number, or a tensor of one; None is the head's own.
+        """
         logits = raw.float().permute(0, 2, 3, 1)
-        ab = self._annealed_mean(logits) if self.vividness is None else self._least_cost(logits, self.vividness)
+        if vividness is None:
+            vividness = self.vividness
+        ab = self._annealed_mean(logits) if vividness is None else self._least_cost(logits, vividness)
         return ab.permute(0, 3, 1, 2)
 
     def _annealed_mean(self, logits: Tensor) -> Tensor:
@@ -89,7 +95,7 @@ class ClassesHead(nn.Module):
             logits = logits - self.rebalance * self.weights.log()
         return F.linear(torch.softmax(logits / self.temperature, dim=-1), self.bins.T.contiguous())
 
-    def _least_cost(self, logits: Tensor, vividness: float) -> Tensor:
+    def _least_cost(self, logits: Tensor, vividness: float | Tensor) -> Tensor:
         """The ab that minimises E[½ d² + vividness · w · d] over the natural distribution, d the distance to the truth
         and w the class weight of the true colour.
 

@@ -169,9 +169,14 @@ class _Run:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
         engine = self._loaded_engine()
         if engine is None:
-            return {"model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)}, "device": None, "dtype": None}
+            return {
+                "model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)},
+                "device": None,
+                "runtime": None,
+                "dtype": None,
+            }
         model = {"name": engine.model_name, "sha256": engine.model_sha256}
-        return {"model": model, "device": engine.device, "dtype": engine.dtype}
+        return {"model": model, "device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
 
     def _until_stopped(self, items: Iterable[Planned]) -> Iterator[Planned]:
         for item in items:
@@ -248,7 +253,8 @@ class _Run:
                 self._engine = self._loader.submit(self._load_engine)
 
     def _load_engine(self) -> Engine | None:
-        """The engine, or None when that failed. PyTorch is imported here: it takes longer than forty photos to read."""
+        """The engine, or None when that failed. To import PyTorch, where it is needed, takes longer than forty photos
+        to read."""
         from restore.colorizers import load_engine
 
         try:

@@ -14,7 +14,6 @@ from itertools import islice
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from restore.color import ycbcr_to_rgb
@@ -133,8 +132,8 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
         planes.append((shrunk - form.neutral) / np.float32(form.chroma_span))
     if max(np.abs(plane).max() for plane in planes[1:]) < _GREY_CHROMA:
         return False  # most frames of grey film, and a tenth of the work
-    rgb = ycbcr_to_rgb(torch.from_numpy(np.stack(planes)), form.matrix).clamp(0, 1)
-    picture = Image.fromarray((rgb.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy())
+    rgb = ycbcr_to_rgb(np.stack(planes), form.matrix).clip(0, 1)
+    picture = Image.fromarray(np.rint(rgb.transpose(1, 2, 0) * 255).astype(np.uint8))
     return find_tone(picture) == "color"
 
 

@@ -210,10 +210,10 @@ class _Films:
         return Record(item.source, "done", path, width=job.film.width, height=job.film.height, model=engine.model_name)
 
     def _load_engine(self, options: EngineOptions) -> Engine:
-        """The engine, loaded once for all films but those that an earlier run began with another dtype or batch."""
+        """The engine, loaded once for all films but those that an earlier run began otherwise."""
         if self._engine is not None:
             loaded_for, engine = self._engine
-            kept = replace(loaded_for, dtype=engine.dtype, batch=engine.batch)
+            kept = replace(loaded_for, runtime=engine.runtime, dtype=engine.dtype, batch=engine.batch)
             if options in (loaded_for, kept):
                 return engine
         engine = load_film_engine(options)
@@ -241,6 +241,7 @@ def _facts(result: FilmResult) -> dict[str, Any]:
         "checked": result.proof.as_json(),
         "codec": {"name": codec.name, "pixel_format": codec.pixel_format, "options": codec.options},
         "device": result.engine["device"],
+        "runtime": result.engine["runtime"],
         "dtype": result.engine["dtype"],
     }
 

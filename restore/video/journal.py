@@ -1,7 +1,7 @@
 """The work folder of a film in the making: its plan, and what has been encoded of it.
 
 .film-restored.mp4.restore-work/
-    plan.json            fingerprints of source, weights and options; dtype and batch
+    plan.json            fingerprints of source, weights and options; runtime, dtype and batch
     00000.mkv 00000.json a segment, and its frames' pts; the second is written when the first is whole
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from restore.errors import InputError, OutputError
 from restore.files import write_atomically
+from restore.options import Runtime as RuntimeName
 from restore.video.continuity import Continuity
 
 _PLAN = "plan.json"
@@ -37,6 +38,7 @@ class Plan:
 class Runtime:
     """What the first run found fastest; later ones keep it, so that their frames equal the first one's."""
 
+    runtime: RuntimeName
     dtype: str
     batch: int
 

@@ -96,7 +96,7 @@ def prepare(path: Path, output: Path, options: VideoOptions, engine_options: Eng
     runtime = None if options.restart else journal.open(plan)
     done = journal.segments() if runtime else []
     if runtime:
-        engine_options = replace(engine_options, dtype=runtime.dtype, batch=runtime.batch)
+        engine_options = replace(engine_options, runtime=runtime.runtime, dtype=runtime.dtype, batch=runtime.batch)
     return Job(film, output, codec, options, engine_options, journal, plan, runtime, done, notes)
 
 
@@ -129,7 +129,8 @@ def load_film_engine(options: EngineOptions) -> Engine:
     Raises:
         ModelError, DeviceError: see `load_engine`.
     """
-    return load_engine(options, callers=min(processors(), _PROCESSORS_PER_THREAD), preferred="natural")
+    callers = min(processors(), _PROCESSORS_PER_THREAD)
+    return load_engine(options, callers, preferred="natural", long_work=True)
 
 
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:
@@ -138,7 +139,7 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
     film, journal = job.film, job.journal
     if job.runtime is None:
         journal.remove()
-        journal.begin(job.plan, Runtime(engine.dtype, engine.batch))
+        journal.begin(job.plan, Runtime(engine.runtime, engine.dtype, engine.batch))
     segments = _Work(film, job.codec, job.options, journal, on_frame, stopping).encode(engine, job.done)
     if segments is None:
         return None
@@ -159,7 +160,8 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
     except OSError as error:
         raise output_error(job.output, error) from error
     journal.remove()
-    facts = {"model": engine.model_name, "sha256": engine.model_sha256, "device": engine.device, "dtype": engine.dtype}
+    facts = {"model": engine.model_name, "sha256": engine.model_sha256}
+    facts |= {"device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
     return FilmResult(
         job.output,
         len(pts),

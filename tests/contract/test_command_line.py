@@ -8,8 +8,11 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
-COMMANDS = ["--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"]
+HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
+COMMANDS = [
+    *("--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"),
+    *("models --help", "models info --help", "models export --help"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -38,8 +38,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def uninterrupted(
     reel: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[dict[str, Any]], Digest]:
-    """What a run gives that nothing stops, by the dtype and the batch that the stopped one took: each times anew which
-    dtype is faster."""
+    """What a run gives that nothing stops, by the runtime, the dtype and the batch that the stopped one took."""
     from restore.video.pipeline import restore_film
 
     known: dict[str, Digest] = {}

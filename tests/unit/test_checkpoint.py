@@ -154,3 +154,14 @@ def test_finding(saved: Path, tmp_path: Path) -> None:
     assert find_checkpoint(str(run)).name == "best.safetensors"
     with pytest.raises(ModelError, match="no model named 'nonsense'"):
         find_checkpoint("nonsense")
+
+
+def test_a_header_whose_length_begins_as_a_pickle_does(tmp_path: Path) -> None:
+    config = ModelConfig(GeneratorConfig("unet", {"filters": 8, "downs": 5}), HeadConfig("regression"), working_size=64)
+    path, model = tmp_path / "model.safetensors", build_model(config)
+    for padding in range(256):
+        save_checkpoint(path, model, CheckpointInfo("x" * padding, "MIT"))
+        if path.read_bytes()[:1] == b"\x80":
+            break
+    assert path.read_bytes()[:1] == b"\x80"
+    assert load_checkpoint(path)[1].name == "x" * padding

@@ -8,27 +8,37 @@ import pytest
 import torch
 
 from restore.colorizers import Engine
+from restore.colorizers.base import FloatArray
+from restore.colorizers.devices import find_device
 from restore.errors import DeviceError, UsageError
-from restore.options import EngineOptions
+from restore.options import EngineOptions, Runtime
+
+PYTORCH = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+# ONNX Runtime's arena, and what it passes on of the C++ library, with types of its own.
+ONNX_RUNTIME = Exception("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer")
+STANDARD = Exception("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc")
 
 
 class Echo:
     """A model that says each picture's mean, and has memory for a few pictures only."""
 
     name, sha256, working_size, size_multiple = "echo", "", 64, 32
+    runtime: Runtime = "torch"
+    device, dtype = "cpu", "float32"
 
-    def __init__(self, room: int = 1000) -> None:
+    def __init__(self, room: int = 1000, complaint: Exception = PYTORCH) -> None:
         self.room = room
+        self.complaint = complaint
         self.batches: list[int] = []
 
-    def prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+    def prepare(self, device: str, dtype: str | None, threads: int | None) -> None:
         self.batches.clear()
 
-    def predict(self, luma: torch.Tensor) -> torch.Tensor:
+    def predict(self, luma: FloatArray) -> FloatArray:
         if len(luma) > self.room:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+            raise self.complaint
         self.batches.append(len(luma))
-        return luma.mean((2, 3), keepdim=True).expand(-1, 2, 16, 16)
+        return np.broadcast_to(luma.mean((1, 2))[:, None, None, None], (len(luma), 2, 16, 16))
 
 
 def pictures(count: int) -> list[npt.NDArray[np.float32]]:
@@ -36,8 +46,9 @@ def pictures(count: int) -> list[npt.NDArray[np.float32]]:
 
 
 @pytest.mark.parametrize("room", [1000, 3, 1])
-def test_results_are_in_order_whatever_the_memory(room: int) -> None:
-    model = Echo(room)
+@pytest.mark.parametrize("complaint", [PYTORCH, ONNX_RUNTIME, STANDARD, MemoryError()])
+def test_results_are_in_order_whatever_the_memory(room: int, complaint: Exception) -> None:
+    model = Echo(room, complaint)
     results = Engine(model, EngineOptions(device="cpu", batch=8)).predict(pictures(19))
     assert [round(float(ab.mean() * 19)) for ab in results] == list(range(19))
     assert max(model.batches) <= min(room, 8)
@@ -60,7 +71,7 @@ def test_no_room_for_one_is_an_error_not_a_grey_picture() -> None:
 
 def test_other_faults_are_not_swallowed() -> None:
     class Broken(Echo):
-        def predict(self, luma: torch.Tensor) -> torch.Tensor:
+        def predict(self, luma: FloatArray) -> FloatArray:
             if len(luma) > 1:
                 raise RuntimeError("shapes do not match")
             return super().predict(luma)
@@ -81,4 +92,4 @@ def test_sizes_the_model_can_not_take() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
 def test_a_missing_gpu_is_named() -> None:
     with pytest.raises(DeviceError, match="--device cpu"):
-        Engine(Echo(), EngineOptions(device="cuda"))
+        find_device("cuda")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from restore.checkpoint import load_checkpoint
-from restore.colorizers.engine import find_device
+from restore.colorizers.devices import find_device
 from restore.errors import UsageError
 from restore.model_files import find_checkpoint
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model

@@ -1,0 +1,77 @@
+"""From a model's name to an engine: which file, and which runtime."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from restore.colorizers.base import ColorModel
+from restore.colorizers.devices import computes_on_cpu, has_amx
+from restore.colorizers.engine import Engine
+from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
+from restore.errors import ModelError
+from restore.model_files import find_checkpoint, sha256
+from restore.options import EngineOptions, Style
+
+
+def load_engine(
+    options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
+) -> Engine:
+    """The engine for a model given by name, file or run folder.
+
+    Args:
+        callers: see `Engine`.
+        preferred: style, where the options name none and the model has styles.
+        long_work: so many pictures are to come that the time to start counts for nothing.
+
+    Raises:
+        ModelError: no such model, or a damaged one.
+        DeviceError: the device is not there.
+        UsageError: a style or a working size that the model can't take.
+        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed.
+    """
+    return Engine(_load_model(options, preferred, long_work), options, callers)
+
+
+def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool) -> ColorModel:
+    path = find_checkpoint(options.model)
+    if path.suffix.lower() == SUFFIX:
+        exported = OnnxColorModel(path)
+        exported.choose_style(options.style, preferred)
+        return exported
+    if options.runtime != "torch" and (options.runtime or _prefers_onnx(options, long_work)):
+        twin = find_twin(path)
+        if twin is not None:
+            twin.choose_style(options.style, preferred)
+            return twin
+        if options.runtime:
+            raise ModelError(
+                f"{path} was used by ONNX Runtime before, and has no current {path.stem}{SUFFIX} beside it now",
+                "Export it again with `restore models export`, or begin anew",
+            )
+    from restore.colorizers.network import NetworkColorModel
+
+    return NetworkColorModel.from_file(path, options.style, preferred)
+
+
+def _prefers_onnx(options: EngineOptions, long_work: bool) -> bool:
+    """Told by the machine alone, never by timing: the same picture comes out the same each time."""
+    if options.dtype not in (None, OnnxColorModel.dtype) or not computes_on_cpu(options.device):
+        return False
+    return not (long_work and has_amx()) and find_spec("onnxruntime") is not None
+
+
+def find_twin(path: Path) -> OnnxColorModel | None:
+    """The exported form beside a checkpoint, known by its digest; None where there is none, or one of other weights."""
+    twin = path.with_suffix(SUFFIX)
+    if not twin.is_file():
+        return None
+    try:
+        model = OnnxColorModel(twin)
+    except ModelError:
+        return None  # the checkpoint is what was asked for
+    digest = sha256(path)
+    if model.info.source_sha256 != digest:
+        return None
+    model.sha256 = digest
+    return model

@@ -1,0 +1,142 @@
+"""Writing a checkpoint as an ONNX model: luma in, ab out, with the head's decoding and the checkpoint's metadata."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from restore.checkpoint import load_checkpoint
+from restore.color import lightness_from_luma, scale_l
+from restore.colorizers.network import fold_batch_norms
+from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, LUMA, OWN_AB, VIVIDNESS
+from restore.errors import MissingDependencyError
+from restore.files import write_atomically
+from restore.model_files import sha256
+from restore.networks import ClassesHead, Model
+
+if TYPE_CHECKING:
+    import onnx
+
+# Tensors with fewer values stay in float32: biases, and constants of the decoding.
+_WORTH_HALVING = 1 << 12
+
+
+class _Graph(nn.Module):
+    """What is exported. See `onnx_model` for the names."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> tuple[Tensor, ...]:
+        raw = self.model.raw(scale_l(lightness_from_luma(luma)))
+        head = self.model.head
+        if not isinstance(head, ClassesHead):
+            return (head.decode(raw),)
+        assert vividness is not None
+        least_cost = head.decode(raw, vividness)
+        return (least_cost,) if head.vividness is not None else (least_cost, head.decode(raw))
+
+
+def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
+    """Write the ONNX form of a checkpoint, atomically. Batch, height and width stay free.
+
+    Args:
+        half: store weights in half precision. They are converted when the model is loaded; it computes in float32.
+
+    Raises:
+        ModelError: the checkpoint is missing or damaged.
+        MissingDependencyError: the packages of the extra `export` are not installed.
+        OutputError: `output` can't be written.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  what torch.onnx works with
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"exporting needs {error.name}, which is not installed", "Run: pip install 'restore-color[export]'"
+        ) from error
+    model, info = load_checkpoint(checkpoint)
+    model.eval().requires_grad_(False)
+    fold_batch_norms(model.generator)
+    proto = _trace(model)
+    if half:
+        _halve(proto)
+    head = model.head
+    own = head.vividness if isinstance(head, ClassesHead) else None
+    metadata = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "name": info.name,
+        "licence": info.licence,
+        "working_size": str(model.config.working_size),
+        "size_multiple": str(model.generator.input_multiple),
+        "source_sha256": sha256(checkpoint),
+        "vividness": "" if own is None else str(own),
+        "config": json.dumps(asdict(model.config)),
+        "training": json.dumps(info.training),
+    }
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto)
+    data = proto.SerializeToString()
+    write_atomically(output, lambda stream: stream.write(data))
+
+
+def _trace(model: Model) -> onnx.ModelProto:
+    side = 2 * int(model.generator.input_multiple)  # type: ignore[arg-type]
+    # Two pictures of unequal sides: what is 1, or equal, would be taken for a constant.
+    arguments: list[Tensor] = [torch.rand(2, 1, side, side * 2)]
+    any_size = torch.export.Dim.DYNAMIC
+    free: list[dict[int, Any] | None] = [{0: any_size, 2: any_size, 3: any_size}]
+    inputs, outputs = [LUMA], [AB]
+    if isinstance(model.head, ClassesHead):
+        arguments.append(torch.tensor(1.0))
+        free.append(None)
+        inputs.append(VIVIDNESS)
+        outputs += [OWN_AB] if model.head.vividness is None else []
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecations inside of the exporter
+            program = torch.onnx.export(
+                _Graph(model),
+                tuple(arguments),
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=tuple(free),
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        log.setLevel(level)
+    assert program is not None  # with dynamo
+    return program.model_proto
+
+
+def _halve(proto: onnx.ModelProto) -> None:
+    """Store the large tensors in half precision, each followed by its conversion."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < _WORTH_HALVING:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], f"{name}_cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)

@@ -1,0 +1,33 @@
+"""Small models for the tests of export: each kind of head, with weights that give real chroma."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from restore.checkpoint import CheckpointInfo, save_checkpoint
+from restore.networks import ClassesHead, GeneratorConfig, HeadConfig, ModelConfig, build_model
+from restore.networks.heads import class_weights
+
+HEADS = {
+    "regression": HeadConfig("regression"),
+    "annealed": HeadConfig("classes", temperature=0.4, rebalance=0.5),
+    "least_cost": HeadConfig("classes", vividness=24.0),
+}
+
+
+def save_small(path: Path, head: str, seed: int = 1) -> None:
+    """A checkpoint of a small network; BatchNorms have seen pictures, and classes are as unequal as in photographs."""
+    torch.manual_seed(seed)
+    stride = {} if head == "regression" else {"output_stride": 4}
+    generator = GeneratorConfig("unet", {"filters": 8, "downs": 5, **stride})
+    model = build_model(ModelConfig(generator, HEADS[head], working_size=64))
+    if isinstance(model.head, ClassesHead):
+        distance = model.head.bins.square().sum(1)
+        model.head.weights.copy_(class_weights(torch.exp(-distance / 800) + 1e-5))
+    model.train()
+    with torch.no_grad():
+        for _ in range(5):
+            model.raw(torch.rand(4, 1, 64, 64) * 2 - 1)
+    save_checkpoint(path, model, CheckpointInfo(f"small-{head}", "MIT", {"steps": 3}))
