@@ -166,12 +166,14 @@ class _Films:
             return self._preview(item, self._options.preview)
         if exists(item.output) and not self._options.overwrite:
             if not self._options.dry_run:
-                Journal(item.output).remove_if_finished(item.output)
+                Journal(item.output).remove_if_finished()
             return Record(item.source, "skipped", item.output, "already done", already_done=True)
         return self._film(item)
 
     def _film(self, item: Found) -> Record | None:
         job = prepare(item.source, item.output, self._options.video, self._engine_options)
+        if not self._options.dry_run:
+            job.journal.check_unlocked()
         engine = self._load_engine(job.engine_options)
         expected = estimate(job, engine, self._stopping)
         if self._stopping():

@@ -34,7 +34,7 @@ def frames_at(film: Film, starts: list[int], each: int) -> Iterator[Frame]:
 
 def stills(film: Film, count: int) -> Iterator[Frame]:
     """Up to `count` frames spread evenly over the film, numbered through."""
-    starts = sorted({pts for target in _targets(film, count) if (pts := _frame_from(film, target)) is not None})
+    starts = sorted({pts for target in _targets(film, count) if (pts := frame_from(film, target)) is not None})
     return frames_at(film, starts, 1)
 
 
@@ -56,14 +56,18 @@ def _keyframe_before(film: Film, target: int) -> int | None:
             return None
 
 
-def _frame_from(film: Film, target: int) -> int | None:
-    """pts of the first frame at or after a place."""
+def frame_from(film: Film, target: int, seconds_before: int = 0) -> int | None:
+    """pts of the first frame at or after a place; None where there is none.
+
+    Args:
+        seconds_before: decode from so much earlier, where the container does not find a frame from its keyframe on.
+    """
     with open_film(film.path) as container:
         stream = container.streams[film.stream]
         assert isinstance(stream, av.video.stream.VideoStream)
         stream.thread_type = "AUTO"
         try:
-            container.seek(target, stream=stream)
+            container.seek(target - round(seconds_before / film.time_base), stream=stream)
             frames = container.decode(stream)
             return next((frame.pts for frame in frames if frame.pts is not None and frame.pts >= target), None)
         except (av.error.FFmpegError, OSError):
