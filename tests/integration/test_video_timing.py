@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from restore.video.film import describe
+from restore.video.film import Film, cut_out, describe
 from restore.video.reader import Reader, Timeline
 from tests.clips import Clip, luma_planes, make_clip, packets
 from tests.conftest import Restore
@@ -138,3 +141,66 @@ def test_a_frame_that_seeking_does_not_find_is_found_by_counting(
     found = list(Reader(film, 7, frames[7].pts).frames())
     assert [frame.index for frame in found] == list(range(7, 20))
     np.testing.assert_array_equal(found[0].luma, frames[7].luma)
+
+
+_OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "clip", "seeks"),
+    [
+        (".mp4", Clip(options={"g": "12", "bf": "3"}), True),
+        (".mkv", Clip(options={"g": "12", "bf": "3"}), True),
+        (".mkv", Clip(options=_OPEN), True),
+        (".mp4", Clip(options=_OPEN), True),
+        (".mkv", Clip(codec="mpeg2video", options={"g": "12", "bf": "2"}), True),
+        (".mkv", Clip(codec="libx265", options={"x265-params": "log-level=error:keyint=12:open-gop=1"}), True),
+        (".mkv", Clip(options={"x264-params": "intra-refresh=1:keyint=12"}), True),
+        (".mkv", Clip(options={"g": "12"}, fields="tff"), True),
+        (".mp4", Clip(times=[n * n for n in range(120)], options={"g": "12"}), True),
+        (".ts", Clip(options={"g": "12"}), False),
+        (".avi", Clip(codec="mpeg4", options={"g": "12"}), False),
+    ],
+)
+def test_a_part_is_read_from_the_keyframe_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, clip: Clip, seeks: bool
+) -> None:
+    """It holds the very frames that decoding from the start gives; what is not found for certain is decoded so."""
+    times = clip.times if len(clip.times) > 20 else range(120)
+    path = make_clip(tmp_path / f"in{suffix}", replace(clip, times=times))
+    whole = describe(path, deinterlace=bool(clip.fields))
+    assert whole.seconds is not None
+    for share in (0.0, 0.31, 0.5, 0.77, 0.97):
+        film = cut_out(whole, share * whole.seconds, 2.0)
+        reader = Reader(film)
+        found = list(reader.frames())
+        with monkeypatch.context() as patched:
+            patched.setattr(Reader, "_seek", lambda self, container, stream, begin: None)
+            linear = Reader(film)
+            due = list(linear.frames())
+        assert [(frame.index, frame.pts) for frame in found] == [(frame.index, frame.pts) for frame in due]
+        assert len(found) > 0
+        assert reader.end == linear.end and reader.losses.as_json() == linear.losses.as_json()
+        for mine, theirs in zip(found, due, strict=True):
+            np.testing.assert_array_equal(mine.luma, theirs.luma)
+        if share == 0.77 and seeks:
+            assert decoded_for(film, monkeypatch) < 80
+        if share == 0.77 and not seeks:
+            assert decoded_for(film, monkeypatch) >= 92
+
+
+def decoded_for(film: Film, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Frames that are decoded to get a film's first."""
+    count = 0
+    right = Reader._as_stored
+
+    def counted(self: Reader, begin: int | None) -> Iterator[Any]:
+        nonlocal count
+        for frame in right(self, begin):
+            count += 1
+            yield frame
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "_as_stored", counted)
+        next(Reader(film).frames())
+    return count
