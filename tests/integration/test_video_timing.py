@@ -157,7 +157,7 @@ _OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3
         (".mkv", Clip(codec="libx265", options={"x265-params": "log-level=error:keyint=12:open-gop=1"}), True),
         (".mkv", Clip(options={"x264-params": "intra-refresh=1:keyint=12"}), True),
         (".mkv", Clip(options={"g": "12"}, fields="tff"), True),
-        (".mp4", Clip(times=[n * n for n in range(120)], options={"g": "12"}), True),
+        (".mp4", Clip(times=[2 * n + n * n // 60 for n in range(120)], options={"g": "12"}), True),
         (".ts", Clip(options={"g": "12"}), False),
         (".avi", Clip(codec="mpeg4", options={"g": "12"}), False),
     ],
