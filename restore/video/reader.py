@@ -279,12 +279,7 @@ class Reader:
     def _frame(self, decoded: av.video.frame.VideoFrame, index: int, pts: int) -> Frame:
         film = self.film
         if (decoded.width, decoded.height) != (film.width, film.height):
-            seconds = float(pts * film.time_base)
-            raise InputError(
-                f"{film.path} changes its size from {film.width}×{film.height} to {decoded.width}×{decoded.height} "
-                f"at {seconds:.1f} s",
-                "Split it there first",
-            )
+            raise size_error(film, (decoded.width, decoded.height), pts, "at")
         if decoded.is_corrupt:
             self.losses.frames += 1
         self._count, self._last, self.end = index + 1, pts, pts + self._length(decoded)
@@ -299,6 +294,16 @@ class Reader:
             luma = plane_array(planes, 0)
         chroma = None if film.grey else (plane_array(planes, 1), plane_array(planes, 2))
         return Frame(index, pts, luma, chroma, interlaced)
+
+
+def size_error(film: Film, size: tuple[int, int], pts: int, word: str) -> InputError:
+    """The error to raise where a film's frames have another size from somewhere on."""
+    zero = film.begin if film.begin is not None else round((film.starts or 0) / film.time_base)
+    seconds = float((pts - zero) * film.time_base)
+    return InputError(
+        f"{film.path} changes its size from {film.width}×{film.height} to {size[0]}×{size[1]} {word} {seconds:.1f} s",
+        "Split it there first, or take a part of it with --start and --duration",
+    )
 
 
 def _as_planes(decoded: av.video.frame.VideoFrame, film: Film) -> av.video.frame.VideoFrame:

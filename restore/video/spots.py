@@ -11,9 +11,10 @@ import av.error
 import av.video.stream
 
 from restore.video.film import Film, open_film
-from restore.video.reader import Frame, Reader
+from restore.video.reader import Frame, Reader, size_error
 
 _PEEK_PACKETS = 5000
+_LOOKS = 24
 
 
 def keyframes(film: Film, count: int) -> list[int]:
@@ -36,6 +37,25 @@ def stills(film: Film, count: int) -> Iterator[Frame]:
     """Up to `count` frames spread evenly over the film, numbered through."""
     starts = sorted({pts for target in _targets(film, count) if (pts := frame_from(film, target)) is not None})
     return frames_at(film, starts, 1)
+
+
+def check_size(film: Film) -> None:
+    """Look at frames from here and there, so that a size that changes is told before the work and not after hours.
+
+    Raises:
+        InputError: some have another size than the first.
+    """
+    with open_film(film.path) as container:
+        stream = container.streams[film.stream]
+        assert isinstance(stream, av.video.stream.VideoStream)
+        for target in _targets(film, _LOOKS):
+            try:
+                container.seek(target, stream=stream)
+                frame = next(container.decode(stream), None)
+            except (av.error.FFmpegError, OSError):
+                continue  # Damage is counted when the film is read.
+            if frame is not None and (frame.width, frame.height) != (film.width, film.height):
+                raise size_error(film, (frame.width, frame.height), target, "before")
 
 
 def _targets(film: Film, count: int) -> list[int]:
