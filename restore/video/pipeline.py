@@ -23,7 +23,7 @@ from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, time_shift
 from restore.video.check import Proof, check, check_luma
 from restore.video.codec import VideoCodec, choose_codec
-from restore.video.color_frames import LEAD, RUN_UP, WINDOW, ColorSettings, color_frames
+from restore.video.color_frames import BLOCK, RUN_UP, WINDOW, ColorSettings, color_frames
 from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, cut_out, describe
@@ -236,7 +236,7 @@ def render_frames(
     jobs = processors()
     cv2.setNumThreads(1)
     settings = ColorSettings(film.form, options.smooth, options.stride, options.already_color == "keep", jobs)
-    colored = ahead(color_frames(ahead(frames, LEAD), engine, settings, memory), LEAD)
+    colored = ahead(color_frames(ahead(frames, BLOCK), engine, settings, memory), BLOCK)
     return map_in_threads(lambda frame: render(frame, codec.form, codec.shift, options.saturation), colored, jobs)
 
 
