@@ -55,7 +55,8 @@ def check_size(film: Film) -> None:
             except (av.error.FFmpegError, OSError):
                 continue  # Damage is counted when the film is read.
             if frame is not None and (frame.width, frame.height) != (film.width, film.height):
-                raise size_error(film, (frame.width, frame.height), target, "before")
+                pts = target if frame.pts is None else frame.pts
+                raise size_error(film, (frame.width, frame.height), pts, "by")
 
 
 def _targets(film: Film, count: int) -> list[int]:

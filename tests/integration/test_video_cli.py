@@ -89,6 +89,7 @@ def test_what_is_done_is_skipped_unless_overwritten(tmp_path: Path, restore_vide
     first = output.stat().st_mtime_ns
     again = restore_video(film)
     assert again.code == 0 and again.status("film.mp4") == "skipped" and output.stat().st_mtime_ns == first
+    assert "film-restored.mp4 is there already; --overwrite makes it again" in again.out
     assert restore_video(film, "--overwrite", "--saturation", "0").code == 0
     assert output.stat().st_mtime_ns > first and not has_colour(output)
 
@@ -323,7 +324,7 @@ def test_a_size_that_changes_late_is_told_before_the_work(
     monkeypatch.setattr(pipeline, "encode_segment", lambda *arguments: begun.append(1) or right(*arguments))
     result = restore_video(source)
     assert result.code == 3 and result.err.count("\n") == 1 and not begun
-    assert "changes its size from 64×48 to 96×48 before 2" in result.err and "--duration" in result.err
+    assert "changes its size from 64×48 to 96×48 by 2" in result.err and "--duration" in result.err
     assert not (tmp_path / ".in-restored.mkv.restore-work").exists()
     assert restore_video(source, "--duration", 23).code == 0 and begun
 
