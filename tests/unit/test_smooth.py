@@ -126,10 +126,9 @@ def test_strength_goes_from_nothing_to_nearly_all() -> None:
 
 
 def test_grain_does_not_stop_colours_from_going_on() -> None:
-    """Flicker goes from a still, grainy scene nearly as well as from a clean one."""
+    """A still scene whose guesses flicker by 8 units: hardly any of it is left, in spite of three levels of grain."""
     rng = np.random.default_rng(5)
-    clean = [texture(0)] * 48
-    grainy = [np.clip(luma + rng.normal(0, 3, luma.shape), 0, 255).astype(np.uint8) for luma in clean]
+    grainy = [np.clip(texture(0) + rng.normal(0, 3, (SIDE, SIDE)), 0, 255).astype(np.uint8) for _ in range(48)]
     guesses = flickering([np.full((SIDE, SIDE, 2), (20, 10), np.float32)] * 48)
-    spread = [np.std([ab.mean((0, 1)) for ab in smooth(moments(film, guesses), DEFAULT)]) for film in (clean, grainy)]
-    assert spread[1] < 1.6 * spread[0]
+    means = [ab.mean((0, 1)) for ab in smooth(moments(grainy, guesses), DEFAULT)]
+    assert np.abs(np.diff(means, axis=0)).mean() < 0.4
