@@ -8,8 +8,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,73 +17,13 @@ from typing import Any
 import pytest
 
 from restore.errors import InputError
-from restore.options import EngineOptions, FilmsOptions, VideoOptions
+from restore.options import FilmsOptions, VideoOptions
 from tests.conftest import Result
 from tests.films import Digest, digest, has_colour, make_film
 from tests.pictures import files_below
+from tests.runs import FRAMES, SHORT, StopAfter, Work, engine_for, options_for, segments_of
 
 Run = Callable[..., Result]
-FRAMES = 1100  # two whole segments and a part of one
-SHORT = 250  # of films that are cut into short segments
-
-
-@pytest.fixture(scope="module")
-def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("reel") / "film.mp4", FRAMES)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(
-    reel: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[dict[str, Any]], Digest]:
-    """What a run gives that nothing stops, by the dtype and the batch that the stopped one took: each times anew which
-    dtype is faster."""
-    from restore.video.pipeline import restore_film
-
-    known: dict[str, Digest] = {}
-
-    def run(runtime: dict[str, Any]) -> Digest:
-        key = json.dumps(runtime)
-        if key not in known:
-            output = tmp_path_factory.mktemp("whole") / "film.mp4"
-            assert restore_film(reel, output, VideoOptions(), EngineOptions(str(tiny_model), "cpu", **runtime))
-            known[key] = digest(output)
-        return known[key]
-
-    return run
-
-
-class Work:
-    """A command that is stopped, and what it leaves."""
-
-    def __init__(self, reel: Path, folder: Path, model: Path) -> None:
-        self.film = folder / "film.mp4"
-        shutil.copy2(reel, self.film)
-        self.output = folder / "film-restored.mp4"
-        self.journal = folder / ".film-restored.mp4.restore-work"
-        self.command = [sys.executable, "-m", "restore", "video", str(self.film), "--model", str(model)]
-
-    def start(self, segments: int) -> subprocess.Popen[str]:
-        """The command in a process of its own, once so many segments are whole."""
-        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + 240
-        while time.monotonic() < until and process.poll() is None:
-            if (self.journal / "plan.json").exists() and len(self.whole()) >= segments:
-                return process
-            time.sleep(0.002)
-        process.kill()
-        raise AssertionError(f"not so far in time: {process.communicate()}")
-
-    def whole(self) -> list[Path]:
-        return sorted(self.journal.glob("[0-9]*.json"))
-
-    def runtime(self) -> dict[str, Any]:
-        return dict(json.loads((self.journal / "plan.json").read_text())["runtime"])
-
-
-@pytest.fixture
-def work(reel: Path, tmp_path: Path, tiny_model: Path) -> Work:
-    return Work(reel, tmp_path, tiny_model)
 
 
 def test_killed_at_random_moments(
@@ -143,24 +81,6 @@ def test_signals_leave_work_that_goes_on(
     assert files_below(tmp_path) == {"film.mp4", "film-restored.mp4", "report.json"}
 
 
-@pytest.fixture
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Short films have several segments, too."""
-    from restore.video import pipeline
-    from restore.video.color_frames import WINDOW
-
-    monkeypatch.setattr(pipeline, "SEGMENT", 2 * WINDOW)
-    return 2 * WINDOW
-
-
-def options_for(film: Path, **video: Any) -> FilmsOptions:
-    return FilmsOptions([film], video=VideoOptions(**video))
-
-
-def engine_for(model: Path) -> EngineOptions:
-    return EngineOptions(str(model), "cpu", dtype="float32", batch=4)
-
-
 def is_used_up(items: Iterator[int]) -> bool:
     return next(items, None) is None
 
@@ -185,48 +105,6 @@ def test_stopped_at_any_moment(tmp_path: Path, tiny_model: Path, short_segments:
     assert runs > 1
     assert result.frames == SHORT and result.scenes == whole.scenes
     assert digest(result.output) == digest(whole.output)
-
-
-class StopAfter:
-    """Progress that lets something happen when so many frames are through."""
-
-    def __init__(self, frames: int, happen: Callable[[], None] = lambda: None) -> None:
-        self.frames, self.happen, self.reached = frames, happen, False
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def begin(self, name: str, done: int) -> None:
-        pass
-
-    def frame(self, done: int, total: int | None, scene: int) -> None:
-        if done >= self.frames and not self.reached:
-            self.reached = True
-            self.happen()
-
-    def step(self, name: str, status: str, detail: str = "") -> None:
-        pass
-
-    def finish(self, counts: object, seconds: float) -> None:
-        pass
-
-
-@pytest.fixture
-def unfinished(tmp_path: Path, tiny_model: Path, short_segments: int) -> Path:
-    """A film whose work was stopped after its first segment."""
-    from restore.video.films import restore_films
-
-    film = make_film(tmp_path / "film.mp4", SHORT)
-    progress = StopAfter(short_segments + 10)
-    restore_films(options_for(film), EngineOptions(str(tiny_model)), progress, lambda: progress.reached)
-    assert segments_of(film) == 1
-    return film
-
-
-def segments_of(film: Path) -> int:
-    folder = film.with_name(f".{film.stem}-restored{film.suffix}.restore-work")
-    return len(list(folder.glob("[0-9]*.json")))
 
 
 @pytest.mark.parametrize(
@@ -399,101 +277,3 @@ def test_full_disk_keeps_the_work(
     assert (again.report["files"][0]["film"]["resumed_at"] > 0) == (share > 0.5)
     assert len(digest(output).frames) == SHORT
     assert files_below(small_disk) == {"film.mp4"}
-
-
-def test_two_runs_on_one_film(
-    work: Work, restore_video: Run, uninterrupted: Callable[[dict[str, Any]], Digest], tmp_path: Path
-) -> None:
-    """The second is refused, as long as the first lives and no longer, and harms nothing."""
-    first = work.start(1)
-    for arguments in ((), ("--restart",), ("--overwrite",)):
-        refused = restore_video(work.film, *arguments)
-        assert refused.code == 4 and refused.err.count("\n") == 1, refused.err
-        assert "film-restored.mp4 is being made by another run" in refused.err
-    assert restore_video(work.film, "--dry-run", with_report=False).code == 0
-    assert first.poll() is None, "it ended before the others were refused"
-    first.kill()
-    first.communicate()
-    assert (work.journal / "lock").exists() and len(work.whole()) >= 1
-    kept = work.runtime()
-    result = restore_video(work.film)
-    assert result.code == 0, result.err
-    assert result.report["files"][0]["film"]["resumed_at"] >= 480
-    assert digest(work.output) == uninterrupted(kept)
-    assert files_below(tmp_path) == {"film.mp4", "film-restored.mp4", "report.json"}
-
-
-def test_two_runs_at_the_same_moment(work: Work, tmp_path: Path) -> None:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(work.command, **pipes) for _ in range(2)]  # type: ignore[call-overload]
-    said = [process.communicate(timeout=240)[1] for process in both]
-    codes = sorted(process.returncode for process in both)
-    assert codes == [0, 4], said
-    assert "another run" in "".join(said) and "".join(said).count("\n") == 1
-    assert len(digest(work.output).frames) == FRAMES
-    assert files_below(tmp_path) == {"film.mp4", "film-restored.mp4"}
-
-
-def test_another_run_between_looking_and_beginning(unfinished: Path, tiny_model: Path) -> None:
-    from restore.errors import OutputError
-    from restore.video.pipeline import load_film_engine, prepare, restore_film, run
-
-    output = unfinished.with_name("film-restored.mp4")
-    engine_options = EngineOptions(str(tiny_model))
-    job = prepare(unfinished, output, VideoOptions(), engine_options)
-    progress = StopAfter(SHORT - 20)
-    assert (
-        restore_film(unfinished, output, VideoOptions(), engine_options, progress.frame, lambda: progress.reached)
-        is None
-    )
-    before = segments_of(unfinished)
-    assert before > len(job.done)
-    with pytest.raises(OutputError, match="another run has worked on"):
-        run(job, load_film_engine(job.engine_options), lambda *_: None, lambda: False)
-    assert segments_of(unfinished) == before
-
-
-def test_a_refused_run_leaves_no_folder(tmp_path: Path, tiny_model: Path) -> None:
-    """Even where it had the lock already."""
-    from restore.video.journal import Journal
-
-    journal = Journal(tmp_path / "out.mp4")
-    with pytest.raises(ZeroDivisionError), journal.locked():
-        assert journal.folder.is_dir()
-        raise ZeroDivisionError
-    assert files_below(tmp_path) == set() and not journal.folder.exists()
-
-
-@pytest.mark.parametrize("stage", ["assemble", "check", "check_luma"])
-def test_a_stop_while_the_film_is_joined_or_checked(
-    tmp_path: Path, tiny_model: Path, short_segments: int, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    """Within a few packets, and the next run has nothing left to colour."""
-    from restore.video import pipeline
-    from restore.video.pipeline import restore_film
-
-    film = make_film(tmp_path / "film.mkv", SHORT)
-    output, options = tmp_path / "out.mkv", VideoOptions(codec="libx264", crf=0)
-    asked = 0
-    begun = False
-    right = getattr(pipeline, stage)
-
-    def noted(*arguments: Any, **named: Any) -> Any:
-        nonlocal begun
-        begun = True
-        return right(*arguments, **named)
-
-    def stopping() -> bool:
-        nonlocal asked
-        asked += begun
-        return asked > 20
-
-    with monkeypatch.context() as patched:
-        patched.setattr(pipeline, stage, noted)
-        assert restore_film(film, output, options, engine_for(tiny_model), stopping=stopping) is None
-    assert begun and asked == 21
-    assert not output.exists()
-    result = restore_film(film, output, options, engine_for(tiny_model))
-    assert result is not None and result.resumed_at == result.frames == SHORT
-    assert result.proof.luma
-    assert files_below(tmp_path) == {"film.mkv", "out.mkv"}

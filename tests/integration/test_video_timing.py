@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,9 @@ import pytest
 from restore.video.film import Film, cut_out, describe
 from restore.video.reader import Reader, Timeline
 from tests.clips import Clip, luma_planes, make_clip, packets
-from tests.conftest import Restore
+from tests.conftest import Restore, Result
+
+Run = Callable[..., Result]
 
 
 @pytest.mark.parametrize("pair", [(".mkv", ".mkv"), (".mp4", ".mp4"), (".mp4", ".mkv"), (".mkv", ".mp4")])
@@ -204,3 +206,43 @@ def decoded_for(film: Film, monkeypatch: pytest.MonkeyPatch) -> int:
         patched.setattr(Reader, "_as_stored", counted)
         next(Reader(film).frames())
     return count
+
+
+def combing(path: Path) -> float:
+    """How far lines stick out from both of their neighbours, in levels."""
+    found = []
+    for plane in luma_planes(path)[0]:
+        luma = plane.astype(int)
+        found.append(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean())
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("fields", ["tff", "bff"])
+def test_deinterlacing(tmp_path: Path, restore_video: Run, fields: str) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(codec="ffv1", fields=fields, woven=True))
+    still = make_clip(tmp_path / "still.mkv", Clip(codec="ffv1", fields=fields))
+    lossless = ("--codec", "ffv1", "--output", tmp_path / "out.mkv", "--overwrite")
+    assert restore_video(source, *lossless).code == 0
+    assert combing(tmp_path / "out.mkv") == combing(source)
+    result = restore_video(source, *lossless, "--deinterlace")
+    assert result.code == 0, result.err
+    combed, bare = combing(source), combing(still)  # the latter has noise alone
+    assert combing(tmp_path / "out.mkv") < bare + 0.1 * (combed - bare)
+    (record,) = result.report["files"]
+    assert any("fields were made progressive" in note for note in record["notes"])
+    assert record["film"]["checked"]["luma_equal"]
+    (frames, times), (due, wanted) = luma_planes(tmp_path / "out.mkv"), luma_planes(source)
+    assert times == wanted
+    first = 0 if fields == "tff" else 1
+    for mine, theirs in zip(frames, due, strict=True):
+        np.testing.assert_array_equal(mine[first::2], theirs[first::2])
+
+
+def test_deinterlacing_leaves_progressive_film_alone(tmp_path: Path, restore_video: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4")
+    result = restore_video(source, "--deinterlace", "--crf", 0, "--output", tmp_path / "out.mp4")
+    assert result.code == 0, result.err
+    for mine, theirs in zip(luma_planes(tmp_path / "out.mp4")[0], luma_planes(source)[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert any("nothing was deinterlaced" in note for note in result.report["files"][0]["notes"])
+    assert "nothing was deinterlaced" in result.out
