@@ -25,7 +25,7 @@ from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, 
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.tone import find_tone
-from restore.video.color_frames import LEAD, ColoredFrame, ColorSettings, color_frames
+from restore.video.color_frames import BLOCK, ColoredFrame, ColorSettings, color_frames
 from restore.video.film import Film, describe
 from restore.video.pipeline import load_film_engine
 from restore.video.reader import Frame, Plane, Reader
@@ -245,8 +245,8 @@ def _figures(
     # The originals' chroma waits here while smoothing looks ahead: as many frames as that holds itself.
     originals: deque[tuple[Plane, Plane]] = deque()
     settings = ColorSettings(film.form, video.smooth, video.stride, keep_color=False, jobs=jobs)
-    greyed = ahead(_greyed(reader, options.count, originals), LEAD)
-    colored = ahead(color_frames(greyed, engine, settings), LEAD)
+    greyed = ahead(_greyed(reader, options.count, originals), BLOCK)
+    colored = ahead(color_frames(greyed, engine, settings), BLOCK)
     pairs = ((frame, originals.popleft()) for frame in colored)
 
     def figures(pair: tuple[ColoredFrame, tuple[Plane, Plane]]) -> FrameFigures:

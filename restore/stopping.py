@@ -6,10 +6,13 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
+from typing import TypeVar
 
 from restore.errors import Terminated
+
+Item = TypeVar("Item")
 
 _EXCEPTIONS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
@@ -47,6 +50,18 @@ def stop_gently() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
     if received:
         raise _EXCEPTIONS[received[0]]
+
+
+class Stopped(Exception):
+    """Work ended because it was told to; what is done is kept. Never leaves the package."""
+
+
+def unless_stopped(items: Iterable[Item], stopping: Callable[[], bool]) -> Iterator[Item]:
+    """The same items. Raises Stopped once `stopping` says yes."""
+    for item in items:
+        if stopping():
+            raise Stopped
+        yield item
 
 
 def leave_signals_to_parent() -> None:

@@ -70,9 +70,12 @@ def ahead(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
         except BaseException as raised:  # noqa: BLE001  raised again in the consumer's thread
             error = raised
         finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
+            try:
+                close = getattr(items, "close", None)
+                if close is not None:
+                    close()
+            except BaseException as raised:  # noqa: BLE001  else the consumer would wait for ever
+                error = error or raised
         while not stopped.is_set():
             try:
                 queue.put((_END, error), timeout=0.1)

@@ -35,6 +35,7 @@ class Clip:
         times: pts of its frames, in units of `time_base`.
         turn: degrees by which players turn it.
         fields: `tff` or `bff` for interlaced frames.
+        woven: the second field shows a later moment than the first, as a television camera's does.
         color: the picture is in colour, not grey.
         sound: codecs of its sound tracks.
         subtitles: codec of its subtitles.
@@ -55,6 +56,7 @@ class Clip:
     options: dict[str, str] = field(default_factory=dict)
     turn: int = 0
     fields: str = ""
+    woven: bool = False
     color: bool = False
     sound: Sequence[str] = ()
     languages: Sequence[str] = ("eng", "deu", "fra")
@@ -158,7 +160,10 @@ def draw(clip: Clip, number: int) -> Any:
     pixel = frame.format
     y, x = np.mgrid[: clip.rows, : clip.columns]
     noise = np.random.default_rng(number).integers(0, 8, (clip.rows, clip.columns))
-    disc = (x - 8 - 2 * number) ** 2 + (y - clip.rows // 2) ** 2 < 100
+    moved: Any = 2 * number
+    if clip.woven:
+        moved = 2 * number + 6 * (y % 2 == (1 if clip.fields == "tff" else 0))
+    disc = (x - 8 - moved) ** 2 + (y - clip.rows // 2) ** 2 < 100
     shade = 40 + (x + y) % 128 + noise + 60 * disc
     if pixel.is_rgb or pixel.has_palette or not pixel.is_planar or pixel.components[0].bits == 1:
         grey = av.VideoFrame.from_ndarray(shade.astype(np.uint8), format="gray")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import av.stream
 import av.video.stream
 
 from restore.errors import InputError, OutputError
+from restore.stopping import unless_stopped
 from restore.video.encoder import film_output_error
 from restore.video.film import Film, open_film
 from restore.video.journal import Segment
@@ -22,10 +23,13 @@ from restore.video.reader import DAMAGE, JUMP_SECONDS, MAX_ERRORS_IN_A_ROW, Time
 from restore.video.streams import add_streams, container_format, is_cover, layout, muxer_options, shifted_chapters
 
 
-def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
+def assemble(
+    target: Path, film: Film, segments: Sequence[Segment], stopping: Callable[[], bool] = lambda: False
+) -> None:
     """Write the film.
 
     Raises:
+        Stopped: `stopping` said yes.
         InputError: the source has gone.
         OutputError: the container can't hold a stream, or it can't be written.
     """
@@ -39,7 +43,9 @@ def assemble(target: Path, film: Film, segments: Sequence[Segment]) -> None:
                 added = add_streams(out, source, film, plan, lambda: _add_film(out, first, film))
                 out.set_chapters(shifted_chapters(source, film, shift))
                 video = added.pop(film.stream)
-                _mux(out, video, _video_packets(segments, film, shift), _other_packets(source, added, film, shift))
+                frames = _video_packets(segments, film, shift, stopping)
+                others = _other_packets(source, added, film, shift)
+                _mux(out, video, frames, unless_stopped(others, stopping))
     except (av.error.FFmpegError, OSError) as error:
         raise film_output_error(target, error) from error
 
@@ -82,10 +88,12 @@ def decoding_times(pts: Sequence[int], in_decode_order: Sequence[int]) -> Iterat
         yield pts[behind] if behind >= 0 else pts[0] + behind * step
 
 
-def _video_packets(segments: Sequence[Segment], film: Film, shift: int) -> Iterator[av.packet.Packet]:
+def _video_packets(
+    segments: Sequence[Segment], film: Film, shift: int, stopping: Callable[[], bool]
+) -> Iterator[av.packet.Packet]:
     pts = array("q")
     places = array("q")
-    for segment in segments:
+    for segment in unless_stopped(segments, stopping):
         stamps = [packet.pts or 0 for packet in _packets(segment)]
         rank = {stamp: place for place, stamp in enumerate(sorted(stamps))}
         places.extend(len(pts) + rank[stamp] for stamp in stamps)
@@ -96,7 +104,7 @@ def _video_packets(segments: Sequence[Segment], film: Film, shift: int) -> Itera
     end = max(segments[-1].end + shift, pts[-1] + 1)
     number, begin = 0, None
     for segment in segments:
-        for packet in _packets(segment):
+        for packet in unless_stopped(_packets(segment), stopping):
             place = places[number]
             packet.time_base = film.time_base
             packet.pts, packet.dts = pts[place], next(times)

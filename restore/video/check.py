@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -18,9 +18,11 @@ import av.stream
 import numpy as np
 
 from restore.errors import CheckError
+from restore.stopping import unless_stopped
 from restore.video.assemble import copied_packets
 from restore.video.film import Film, describe, open_film, picture_stream
 from restore.video.reader import Reader
+from restore.video.spots import frame_from
 from restore.video.streams import (
     container_format,
     cover_bytes,
@@ -34,6 +36,9 @@ from restore.video.streams import (
 _ROUNDING = 1
 # Seconds: a header may tell where the picture ends in milliseconds.
 _END_SLACK = Fraction(2, 1000)
+# Packets without a frame are looked into up to here.
+_MOST_LOOKED_FOR = 20
+_SECONDS_BEFORE = (0, 5, 30)
 _ADTS_SYNC = 0xFFF
 _EMPTY_TEXT = b"\0\0"
 
@@ -44,6 +49,7 @@ class Proof:
 
     Args:
         shift: seconds by which all of the film was moved, because something in it begins before zero, or was cut off.
+        silent: packets of the source's picture that give no frame, also when they are decoded apart from the film.
         luma: every luma plane was compared, too.
     """
 
@@ -51,6 +57,7 @@ class Proof:
     streams: int
     copied_packets: int
     shift: Fraction = Fraction(0)
+    silent: int = 0
     luma: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -59,33 +66,46 @@ class Proof:
             "streams": self.streams,
             "copied_packets": self.copied_packets,
             "moved_by_seconds": float(self.shift),
+            "packets_without_frame": self.silent,
             "luma_equal": self.luma,
         }
 
 
-def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0) -> Proof:
+def check(
+    result: Path,
+    film: Film,
+    pts: Sequence[int],
+    end: int,
+    shift: int = 0,
+    *,
+    undamaged: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Proof:
     """Compare a film with its source: the streams, every frame's pts, every copied packet's content and time.
 
     Args:
         pts: when each frame is due, in the film's time base.
         end: where the last one ends.
         shift: by how much the whole film was moved.
+        undamaged: the source was read without any losses: then each packet of its picture must have become a frame.
 
     Raises:
+        Stopped: `stopping` said yes.
         CheckError: they differ.
     """
     with open_film(film.path) as source, open_film(result) as made:
         plan = layout(source, film, container_format(result))
-        theirs = _read(source, list(source.streams), film)
+        theirs = _read(source, list(source.streams), film, stopping)
         due = [theirs[index] for index in plan.all]
         streams = made_streams(made)
         if len(streams) < len(due):  # MP4 has no tracks without packets.
             due = [stream for stream in due if stream.count or stream.kind == "attachment"]
         copy = replace(film, path=result, stream=picture_stream(made, result).index, begin=None, stop=None)
-        ours = list(_read(made, streams, copy).values())
+        ours = list(_read(made, streams, copy, stopping).values())
         kinds = [[stream.kind for stream in found] for found in (ours, due)]
         if kinds[0] != kinds[1]:
             raise _differs(film, f"streams {', '.join(kinds[0])}", ", ".join(kinds[1]))
+    silent = _check_packets(film, theirs[film.stream], pts) if undamaged else 0
     told = describe(result)
     lost = lost_of_picture(film, told)
     if lost:
@@ -106,22 +126,44 @@ def check(result: Path, film: Film, pts: Sequence[int], end: int, shift: int = 0
         if expected.index != film.stream:
             _check_copy(film, found, expected, moved + shift * film.time_base)
     copied = sum(stream.count for stream in due if stream.index != film.stream)
-    return Proof(len(pts), len(due), copied, moved + shift * film.time_base)
+    return Proof(len(pts), len(due), copied, moved + shift * film.time_base, silent)
 
 
-def check_luma(result: Path, film: Film, shift: int) -> None:
+def check_luma(result: Path, film: Film, shift: int, stopping: Callable[[], bool] = lambda: False) -> None:
     """Compare every luma plane, where the codec is lossless.
 
     Args:
         shift: bits by which luma was moved up.
 
     Raises:
+        Stopped: `stopping` said yes.
         CheckError: they differ.
     """
     made = describe(result)
-    for before, after in zip(Reader(film).frames(), Reader(made).frames(), strict=True):
+    frames = unless_stopped(Reader(film).frames(), stopping)
+    for before, after in zip(frames, Reader(made).frames(), strict=True):
         if not np.array_equal(before.luma.astype(np.uint16) << np.uint16(shift), after.luma):
             raise _differs(film, f"another luma in frame {before.index}", "the same luma")
+
+
+def _check_packets(film: Film, source: _Stream, pts: Sequence[int]) -> int:
+    """Compare frames with the packets that they came in, as the container counts them.
+
+    Returns:
+        Packets without a frame, where that is as it should be: some codecs have such that are not shown.
+
+    Raises:
+        CheckError: a frame is missing that comes out when it is decoded by itself.
+    """
+    if film.by_decoding or film.field_order > 1 or not source.timed:
+        return 0  # Packets do not tell when, or whether, they are shown; or there is one for each field.
+    begin = min(source.times) if film.begin is None else film.begin
+    due = {stamp for stamp in source.times if stamp >= begin and (film.stop is None or stamp < film.stop)}
+    missing = sorted(due.difference(pts))
+    for stamp in missing[:: -(-len(missing) // _MOST_LOOKED_FOR) or 1]:
+        if any(frame_from(film, stamp, seconds) == stamp for seconds in _SECONDS_BEFORE):
+            raise _differs(film, f"no frame at {float(stamp * film.time_base):.3f} s", "one")
+    return len(missing)
 
 
 def _check_picture(film: Film, found: _Stream, pts: Sequence[int], earliest: Fraction) -> Fraction:
@@ -168,6 +210,7 @@ class _Stream:
         times: pts in `unit`, in order of the packets.
         digest: over the packets' content.
         first: seconds at which it begins.
+        timed: all of its packets have a pts.
     """
 
     index: int
@@ -176,13 +219,19 @@ class _Stream:
     times: array[int] = field(default_factory=lambda: array("q"))
     digest: Any = field(default_factory=hashlib.sha256)
     first: Fraction = Fraction(0)
+    timed: bool = True
 
     @property
     def count(self) -> int:
         return len(self.times)
 
 
-def _read(container: av.container.InputContainer, streams: list[av.stream.Stream], film: Film) -> dict[int, _Stream]:
+def _read(
+    container: av.container.InputContainer,
+    streams: list[av.stream.Stream],
+    film: Film,
+    stopping: Callable[[], bool],
+) -> dict[int, _Stream]:
     found = {stream.index: _Stream(stream.index, stream.type, stream.time_base or Fraction(1)) for stream in streams}
     as_files = set()
     for stream in streams:
@@ -194,12 +243,15 @@ def _read(container: av.container.InputContainer, streams: list[av.stream.Stream
             found[stream.index].digest.update(cover_bytes(film.path, stream.index))
             as_files.add(stream.index)
     packed = [stream for stream in streams if stream.type != "attachment" and stream.index not in as_files]
-    for packet in copied_packets(container, packed, film):
+    for packet in unless_stopped(copied_packets(container, packed, film), stopping):
         content = _content(packet)
         if content is None:
             continue
         one = found[packet.stream_index]
+        if packet.is_discard and packet.stream_index == film.stream:
+            continue
         stamp = packet.pts or 0
+        one.timed &= packet.pts is not None
         if not one.times:
             one.first = stamp * one.unit
         one.times.append(stamp)

@@ -2,7 +2,7 @@
 
 Frames go in blocks that are counted from the film's first frame, so that batches are the same wherever work begins, and
 come out of windows of such blocks, each smoothed with `LEAD` frames before and after it. Work may begin at any multiple
-of `WINDOW`, if it is given the `RUN_UP` frames before: half of them to tell cuts, the other half to smooth from.
+of `WINDOW`, if it is given the `RUN_UP` frames before: a block of them to tell cuts, the others to smooth from.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from restore.video.continuity import Continuity
 from restore.video.motion import MotionEstimator
 from restore.video.reader import Frame
 from restore.video.scenes import mark_cuts
-from restore.video.smooth import Moment, smooth
+from restore.video.smooth import Moment, share_kept, smooth
 
-LEAD = 16
-WINDOW = 3 * LEAD
-RUN_UP = 2 * LEAD
+BLOCK = 16
+# So long that what lies beyond has hardly any weight, or colours would step where windows meet.
+LEAD = 2 * BLOCK
+WINDOW = 3 * BLOCK
+RUN_UP = LEAD + BLOCK
 # Side of the frames that motion is found in and ab is smoothed at.
 _SIDE = 96
 
@@ -80,8 +82,6 @@ class ColorSettings:
     jobs: int
 
 
-# At 1 a colour would never be forgotten.
-_STRONGEST = 0.95
 # Every so manieth frame is looked at for colour.
 _TONE_STRIDE = 2
 # Share of the range of Cb and Cr; about a level of 255.
@@ -103,7 +103,7 @@ def color_frames(
         islice(marked, RUN_UP - LEAD if lead else 0, None), engine, settings.stride if settings.smooth else 1
     )
     memory = memory or Continuity()
-    for look, ab, color_ahead in _smooth(guessed, settings.smooth * _STRONGEST, lead):
+    for look, ab, color_ahead in _smooth(guessed, share_kept(settings.smooth), lead):
         if look.cut:
             memory = memory.begin(look.small, ab)
         if color_ahead and not memory.keeps:
@@ -139,7 +139,7 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
 
 def _guess(looks: Iterator[Look], engine: Engine, stride: int) -> Iterator[tuple[Look, FloatArray | None]]:
     """Each frame with the network's ab, or None for those that it is not asked for."""
-    while block := list(islice(looks, LEAD)):
+    while block := list(islice(looks, BLOCK)):
         asked = [look for look in block if look.cut or look.frame.index % stride == 0]
         guesses = {
             look.frame.index: ab for look, ab in zip(asked, engine.predict([look.view for look in asked]), strict=True)
@@ -179,7 +179,7 @@ def _smooth(
 
 
 def _color_ahead(looks: list[Look], place: int) -> bool:
-    for look in looks[place : place + LEAD]:
+    for look in looks[place : place + BLOCK]:
         if look.cut and look is not looks[place]:
             return False
         if look.has_color:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def film_output_error(path: Path, error: av.error.FFmpegError | OSError) -> Outp
 def add_picture(container: av.container.OutputContainer, film: Film, codec: VideoCodec) -> av.video.stream.VideoStream:
     """A stream that encodes the film's picture."""
     options = dict(codec.options)
+    if codec.name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # Errors only: it has no option for that, and prints pages.
     if film.interlaced and film.bottom_first and codec.name == "libx264":
         # Told by the frames alone, x264 changes its mind after the start, and is no longer lossless.
         options["x264-params"] = "bff=1"

@@ -22,7 +22,7 @@ from restore.video.film import Film, open_film
 from restore.video.pipeline import Job, render_frames
 from restore.video.progress import duration, size
 from restore.video.reader import Frame
-from restore.video.spots import frames_at, keyframes
+from restore.video.spots import check_size, frames_at, keyframes
 
 # The sample: a twentieth of the film within these bounds, from up to so many places.
 _LEAST, _MOST, _SHARE, _PLACES = 16, 240, 20, 5
@@ -80,6 +80,8 @@ def estimate(job: Job, engine: Engine, stopping: Callable[[], bool] = lambda: Fa
     done_bytes = sum(segment.path.stat().st_size for segment in job.done)
     free = _free(job.output.parent)
     whole = bool(job.done) and job.done[-1].last
+    if not whole:
+        check_size(job.film)
     if not whole and total is None:
         return Estimate(job.output, None, None, None, None, free)
     left = 0 if whole else max(0, (total or 0) - done_frames)

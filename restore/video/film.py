@@ -155,7 +155,7 @@ def describe(path: Path, *, deinterlace: bool = False) -> Film:
     """Read a film's header and its first frame.
 
     Args:
-        deinterlace: make its frames progressive when they are read.
+        deinterlace: make its frames progressive when they are read, if it is interlaced; notes tell.
 
     Raises:
         InputError: no film; HDR; a pixel format that can't be carried.
@@ -250,7 +250,13 @@ def _with_first_frame(film: Film, frame: av.video.frame.VideoFrame | None, conte
     for entry in side_data:
         if entry.type.name == "DISPLAYMATRIX":
             matrix = struct.unpack("9i", bytes(entry))
-    return replace(film, field_order=order, display_matrix=matrix)
+    fields = order > _PROGRESSIVE
+    notes = film.notes
+    if film.deinterlace:
+        done = "its fields were made progressive frames: every second line of them is new" if fields else None
+        notes += (done or "it is progressive by its header and first frame: nothing was deinterlaced",)
+    deinterlace = film.deinterlace and fields
+    return replace(film, field_order=order, display_matrix=matrix, deinterlace=deinterlace, notes=notes)
 
 
 def _end(stream: av.video.stream.VideoStream) -> Fraction | None:

@@ -166,12 +166,16 @@ class _Films:
             return self._preview(item, self._options.preview)
         if exists(item.output) and not self._options.overwrite:
             if not self._options.dry_run:
-                Journal(item.output).remove_if_finished(item.output)
+                Journal(item.output).remove_if_finished()
+                if self._alone:  # Perhaps it is another film's of the same name.
+                    self._progress.note(f"{item.source}: {item.output} is there already; --overwrite makes it again")
             return Record(item.source, "skipped", item.output, "already done", already_done=True)
         return self._film(item)
 
     def _film(self, item: Found) -> Record | None:
         job = prepare(item.source, item.output, self._options.video, self._engine_options)
+        if not self._options.dry_run:
+            job.journal.check_unlocked()
         engine = self._load_engine(job.engine_options)
         expected = estimate(job, engine, self._stopping)
         if self._stopping():
@@ -261,7 +265,8 @@ def _short(record: Record) -> str:
     """A film's record for the screen."""
     words = [f"{record.output}"] if record.output else []
     if record.film:
-        words.append(f"{record.film['frames']:,} frames in {record.film['scenes']} scenes")
+        frames, scenes = record.film["frames"], record.film["scenes"]
+        words.append(f"{frames:,} frame{'s' * (frames != 1)} in {scenes} scene{'s' * (scenes != 1)}")
         if record.film["fps"]:
             words.append(f"{record.film['fps']:.1f} fps")
     return "; ".join((", ".join(words), *record.notes))

@@ -3,23 +3,31 @@
 .film-restored.mp4.restore-work/
     plan.json            fingerprints of source, weights and options; runtime, dtype and batch
     00000.mkv 00000.json a segment, and its frames' pts; the second is written when the first is whole
+    lock                 held by the run that works here; the system lets go of it when that ends, however it ends
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from restore.errors import InputError, OutputError
-from restore.files import write_atomically
+from restore.files import exists, output_error, write_atomically
 from restore.options import Runtime as RuntimeName
 from restore.video.continuity import Continuity
 
 _PLAN = "plan.json"
+_LOCK = "lock"
+# A folder that a run ends in may vanish between its making and the lock in it.
+_LOCK_TRIALS = 5
 _SAMPLE = 1 << 20
 
 
@@ -85,7 +93,47 @@ class Journal:
     """The work folder beside `output`."""
 
     def __init__(self, output: Path) -> None:
+        self.output = output
         self.folder = output.with_name(f".{output.name}.restore-work")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder, which is made, and taken away at the end if nothing is left in it.
+
+        Raises:
+            OutputError: another run works on the film, or nothing can be written there.
+        """
+        lock = self._lock()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if [entry.name for entry in self.folder.iterdir()] == [_LOCK]:
+                    # While it is held: whoever waits for this file finds out that it has gone.
+                    (self.folder / _LOCK).unlink()
+                    self.folder.rmdir()
+            lock.release()
+
+    def check_unlocked(self) -> None:
+        """Raises OutputError where another run works on the film. Writes nothing."""
+        if exists(self.folder / _LOCK):
+            self._lock().release()
+
+    def _lock(self) -> FileLock:
+        lock = FileLock(self.folder / _LOCK)
+        for trial in range(_LOCK_TRIALS):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire(blocking=False)
+                return lock
+            except Timeout as error:
+                raise OutputError(
+                    f"{self.output} is being made by another run", "Let it end, or stop it and run the same command"
+                ) from error
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError) or trial == _LOCK_TRIALS - 1:
+                    raise output_error(self.output, error) from error
+        raise AssertionError
 
     def open(self, plan: Plan) -> Runtime | None:
         """Find what an earlier run of the same plan has left: its runtime, or None for a new film.
@@ -144,18 +192,24 @@ class Journal:
         write_atomically(path.with_suffix(".json"), lambda stream: stream.write(json.dumps(facts).encode()))
         return Segment(path, pts, losses, memory, last, end)
 
-    def remove_if_finished(self, output: Path) -> None:
+    def remove_if_finished(self) -> None:
         """Take away what a run left that was killed after its film had got its name: all is older than the film."""
-        try:
-            finished = output.stat().st_mtime_ns
+        with contextlib.suppress(OSError, OutputError):
+            finished = self.output.stat().st_mtime_ns
             if all(entry.stat().st_mtime_ns <= finished for entry in self.folder.iterdir()):
-                self.remove()
-        except OSError:
-            return
+                with self.locked():
+                    self.clear()
 
-    def remove(self) -> None:
-        """Take the folder away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def clear(self) -> None:
+        """Throw all work away. The folder itself goes with the lock. Raises OutputError."""
+        try:
+            for entry in list(self.folder.iterdir()):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry.name != _LOCK:
+                    entry.unlink()
+        except OSError as error:
+            raise output_error(self.folder, error) from error
 
 
 def _as_read(value: Any) -> Any:

@@ -42,10 +42,11 @@ class MotionEstimator:
 
     Args:
         size: side of the square luma frames.
-        sigma: difference of luma, in levels of 255, over which trust falls to 1/e.
+        sigma: difference of luma, in levels of 255, over which trust falls to 1/e: as a bell, so that grain, which is
+            a few levels at this size, costs hardly any.
     """
 
-    def __init__(self, size: int, sigma: float = 8.0) -> None:
+    def __init__(self, size: int, sigma: float = 12.0) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._sigma = sigma
         self._y, self._x = np.mgrid[:size, :size].astype(np.float32)
@@ -67,4 +68,4 @@ class MotionEstimator:
         visible = np.hypot(returned[..., 0], returned[..., 1]) < allowed
         found = cv2.remap(neighbour, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         difference = cv2.absdiff(frame, found).astype(np.float32)
-        return Motion(x, y, visible * np.exp(difference * np.float32(-1 / self._sigma)))
+        return Motion(x, y, visible * np.exp(-np.square(difference * np.float32(1 / self._sigma))))

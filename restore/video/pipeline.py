@@ -14,15 +14,16 @@ import cv2
 
 from restore import __version__
 from restore.colorizers import Engine, load_engine
-from restore.errors import InputError, OutputError
+from restore.errors import CheckError, InputError, OutputError
 from restore.files import check_writable, exists, is_folder, output_error
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, VideoOptions
+from restore.stopping import Stopped
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, time_shift
 from restore.video.check import Proof, check, check_luma
 from restore.video.codec import VideoCodec, choose_codec
-from restore.video.color_frames import LEAD, RUN_UP, WINDOW, ColorSettings, color_frames
+from restore.video.color_frames import BLOCK, RUN_UP, WINDOW, ColorSettings, color_frames
 from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, cut_out, describe
@@ -136,22 +137,59 @@ def load_film_engine(options: EngineOptions) -> Engine:
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:
     """`restore_film`, of a film that is prepared, with an engine for the job's own options."""
     begin = time.monotonic()
-    film, journal = job.film, job.journal
-    if job.runtime is None:
-        journal.remove()
-        journal.begin(job.plan, Runtime(engine.runtime, engine.dtype, engine.batch))
-    segments = _Work(film, job.codec, job.options, journal, on_frame, stopping).encode(engine, job.done)
-    if segments is None:
-        return None
+    with job.journal.locked():
+        _check_unchanged(job)
+        if job.runtime is None:
+            job.journal.clear()
+            job.journal.begin(job.plan, Runtime(engine.runtime, engine.dtype, engine.batch))
+        try:
+            segments = _Work(job.film, job.codec, job.options, job.journal, on_frame, stopping).encode(engine, job.done)
+            if segments is None:
+                return None
+            proof = _finish(job, segments, stopping)
+        except Stopped:
+            return None
+        with contextlib.suppress(OutputError):  # The film has its name; what is left here goes at the next occasion.
+            job.journal.clear()
+    facts = {"model": engine.model_name, "sha256": engine.model_sha256}
+    facts |= {"device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
+    return FilmResult(
+        job.output,
+        proof.frames,
+        time.monotonic() - begin,
+        sum(len(segment.pts) for segment in job.done),
+        segments[-1].memory.scene,
+        proof,
+        segments[-1].losses,
+        job.notes + _notes(proof),
+        job.film,
+        job.codec,
+        facts,
+    )
+
+
+def _check_unchanged(job: Job) -> None:
+    """Raises OutputError where another run has come between looking at the work folder and locking it."""
+    if job.options.restart:
+        return
+    if job.journal.open(job.plan) != job.runtime or len(job.journal.segments()) != len(job.done):
+        raise OutputError(f"another run has worked on {job.output} meanwhile", "Run the same command again")
+
+
+def _finish(job: Job, segments: list[Segment], stopping: Callable[[], bool]) -> Proof:
+    """Join the segments, check the result, and give it its name."""
+    film = job.film
     if fingerprint(film.path) != job.plan.source:
         raise InputError(f"{film.path} has changed meanwhile", "Begin anew with --restart")
-    part = journal.folder / f"film{job.output.suffix}"
-    assemble(part, film, segments)
+    part = job.journal.folder / f"film{job.output.suffix}"
+    assemble(part, film, segments, stopping)
     pts = [stamp for segment in segments for stamp in segment.pts]
-    proof = check(part, film, pts, segments[-1].end, time_shift(film, segments))
     losses = segments[-1].losses
+    whole = not any(losses[name] for name in ("packets", "frames", "timestamps"))
+    shift = time_shift(film, segments)
+    proof = check(part, film, pts, segments[-1].end, shift, undamaged=whole, stopping=stopping)
     if job.codec.lossless and not (losses["packets"] or losses["frames"]):  # Damage is not decoded alike each time.
-        check_luma(part, film, job.codec.shift)
+        check_luma(part, film, job.codec.shift, stopping)
         proof = replace(proof, luma=True)
     if exists(job.output) and not job.options.overwrite:
         raise OutputError(f"{job.output} has appeared meanwhile", "Move it away and run the same command again")
@@ -159,22 +197,7 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
         part.replace(job.output)
     except OSError as error:
         raise output_error(job.output, error) from error
-    journal.remove()
-    facts = {"model": engine.model_name, "sha256": engine.model_sha256}
-    facts |= {"device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
-    return FilmResult(
-        job.output,
-        len(pts),
-        time.monotonic() - begin,
-        sum(len(segment.pts) for segment in job.done),
-        segments[-1].memory.scene,
-        proof,
-        segments[-1].losses,
-        job.notes + _notes(proof),
-        film,
-        job.codec,
-        facts,
-    )
+    return proof
 
 
 def check_target(path: Path, output: Path, *, overwrite: bool) -> None:
@@ -215,7 +238,7 @@ def render_frames(
     jobs = processors()
     cv2.setNumThreads(1)
     settings = ColorSettings(film.form, options.smooth, options.stride, options.already_color == "keep", jobs)
-    colored = ahead(color_frames(ahead(frames, LEAD), engine, settings, memory), LEAD)
+    colored = ahead(color_frames(ahead(frames, BLOCK), engine, settings, memory), BLOCK)
     return map_in_threads(lambda frame: render(frame, codec.form, codec.shift, options.saturation), colored, jobs)
 
 
@@ -268,6 +291,7 @@ class _Work:
                 first += len(pts)
                 held = next(frames, None)
                 last = held is None and not self.stopping()
+                self._check_plan(reader, begun, pts, last)
                 segments.append(
                     self.journal.add(number, pts, reader.losses.as_json(), self._memory, last=last, end=reader.end)
                 )
@@ -284,6 +308,17 @@ class _Work:
             return Reader(self.film)
         losses = Losses(**done[-1].losses)
         return Reader(self.film, first - RUN_UP, done[-1].pts[-RUN_UP], losses)
+
+    def _check_plan(self, reader: Reader, begun: int, pts: list[int], last: bool) -> None:
+        """Raises CheckError where a segment's frames are not those that were read."""
+        place = begun - reader.plan_begin
+        due = reader.plan[place:] if last else reader.plan[place : place + len(pts)]
+        if due.tolist() != pts:
+            raise CheckError(
+                f"frames of {self.film.path} were lost on their way to the encoder: {len(pts)} came from frame {begun} "
+                f"on, not the {len(due)} that were read, or not those",
+                "What was done before is kept; please report this",
+            )
 
     def _until_stopped(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:

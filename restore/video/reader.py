@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from itertools import chain
 
 import av
 import av.container
 import av.error
 import av.filter
+import av.packet
 import av.video.frame
 import av.video.stream
 import numpy as np
@@ -25,6 +28,11 @@ MAX_ERRORS_IN_A_ROW = 1000
 JUMP_SECONDS = 1
 DAMAGE = (av.error.InvalidDataError, av.error.ExternalError, av.error.UndefinedError, av.error.BugError)
 _FULL_RANGE = 2
+# Containers that tell where keyframes are. Others are searched by timestamps, which may occur twice in a film: a part
+# of one is read from the start, and a resumed one only as far as its frames are known.
+_INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# Seconds before the wanted frame: a keyframe may be shown later than frames that follow it in the file.
+_STEPS_BACK = (0, 1, 5, 20)
 # Formats whose samples stand in the upper bits of 16, and by how much.
 _HIGH_BITS = {"p010le": 6, "p210le": 6, "p410le": 6, "p012le": 4, "p212le": 4, "p412le": 4}
 
@@ -107,8 +115,10 @@ class Reader:
     Args:
         first_index, first_pts: where to begin; None is the film's first frame. A film is decoded from the keyframe
             before, and what comes earlier is dropped, which gives the same frames as decoding from the start. Where
-            the container can't find that frame, the film is decoded from the start.
+            the container can't find that frame, the film is decoded from the start. So is a part of a film.
         end: where the last frame that was read ends, in units of the film's time base.
+        plan: pts of each frame that was read, for comparing with what became of them.
+        plan_begin: the first one's index.
     """
 
     film: Film
@@ -116,31 +126,37 @@ class Reader:
     first_pts: int | None = None
     losses: Losses = field(default_factory=Losses)
     end: int = 0
+    plan: array[int] = field(default_factory=lambda: array("q"))
+    plan_begin: int = 0
     _last: int = 0
     _count: int = 0
     _delay: int | None = None
 
     def frames(self) -> Iterator[Frame]:
         """Raises InputError where the film can't be read on, or its frames change their size."""
-        if self.first_pts is not None:
-            frames = self._from(self.first_pts)
+        begin = self.first_pts if self.first_pts is not None else self.film.begin
+        # With a clock that began anew, the film's own times are others than those that frames were given.
+        if begin is not None and not self.losses.timestamps:
+            frames = self._from(begin)
             first = next(frames, None)
-            if first is not None and first.pts == self.first_pts:
+            if first is not None and self.first_pts in (None, first.pts):
                 yield first
                 yield from frames
                 return
-            self.losses = Losses()
+        self.losses = Losses()
+        self.plan = array("q")
         yield from (frame for frame in self._all() if frame.index >= self.first_index)
 
-    def _from(self, first_pts: int) -> Iterator[Frame]:
-        """From a frame on, if seeking finds it."""
+    def _from(self, begin: int) -> Iterator[Frame]:
+        """From a time on, if seeking finds it."""
         index = self.first_index
         timeline = self._timeline()
-        for decoded in self._decoded(first_pts):
+        for decoded in self._decoded(begin):
             pts = timeline.place(self._stamp(decoded), self._length(decoded))
+            self.losses.timestamps = timeline.mended
             if self._is_behind(pts):
                 break
-            if pts >= first_pts:
+            if pts >= begin:
                 yield self._frame(decoded, index, pts)
                 index += 1
         self._finish()
@@ -193,19 +209,26 @@ class Reader:
         else:
             self.losses.missing = cut_off if cut_off > 1 else 0
 
-    def _decoded(self, first_pts: int | None) -> Iterator[av.video.frame.VideoFrame]:
-        frames = self._as_stored(first_pts)
+    def _decoded(self, begin: int | None) -> Iterator[av.video.frame.VideoFrame]:
+        frames = self._as_stored(begin)
         return _deinterlaced(frames, self.film) if self.film.deinterlace else frames
 
-    def _as_stored(self, first_pts: int | None) -> Iterator[av.video.frame.VideoFrame]:
+    def _as_stored(self, begin: int | None) -> Iterator[av.video.frame.VideoFrame]:
+        """From the start, or from before `begin`: nothing, where that can't be found for certain."""
         with open_film(self.film.path) as container:
             stream = container.streams[self.film.stream]
             assert isinstance(stream, av.video.stream.VideoStream)
             stream.thread_type = "AUTO"
-            if first_pts is not None and not self._seek(container, stream, first_pts):
-                return
-            in_a_row = 0
             packets = container.demux(stream)
+            if begin is not None:
+                # A deinterlaced frame depends on its neighbours.
+                before = round(3 / (self.film.rate * self.film.time_base)) if self.film.deinterlace else 0
+                begin -= before
+                keyframe = self._seek(container, stream, begin)
+                if keyframe is None:
+                    return
+                packets = chain([keyframe], container.demux(stream))
+            in_a_row = 0
             while True:
                 try:
                     packet = next(packets, None)
@@ -223,20 +246,27 @@ class Reader:
                 except (av.error.FFmpegError, OSError) as error:
                     raise InputError(f"{self.film.path} can't be read on: {error}", "Is its disk there?") from error
                 in_a_row = 0
+                if begin is not None and decoded:
+                    if decoded[0].pts is None or decoded[0].pts > begin:
+                        return  # The decoder needs more before it shows what was looked for.
+                    begin = None
                 yield from decoded
 
     def _seek(
-        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, first_pts: int
-    ) -> bool:
-        if self.film.by_decoding:
-            return False
-        # A deinterlaced frame depends on its neighbours.
-        before = round(3 / (self.film.rate * self.film.time_base)) if self.film.deinterlace else 0
-        try:
-            container.seek(first_pts - before, stream=stream)
-        except (av.error.FFmpegError, OSError):
-            return False
-        return True
+        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, begin: int
+    ) -> av.packet.Packet | None:
+        """The packet of a keyframe that is shown at or before `begin`; those that are shown later follow it."""
+        if self.film.by_decoding or (self.first_pts is None and container.format.name not in _INDEXED):
+            return None
+        for seconds in _STEPS_BACK:
+            try:
+                container.seek(begin - round(seconds / self.film.time_base), stream=stream)
+                packet = next(container.demux(stream), None)
+            except (av.error.FFmpegError, OSError):
+                return None
+            if packet is not None and packet.is_keyframe and packet.pts is not None and packet.pts <= begin:
+                return packet
+        return None
 
     def _lost(self, error: Exception, in_a_row: int) -> None:
         self.losses.packets += 1
@@ -249,15 +279,13 @@ class Reader:
     def _frame(self, decoded: av.video.frame.VideoFrame, index: int, pts: int) -> Frame:
         film = self.film
         if (decoded.width, decoded.height) != (film.width, film.height):
-            seconds = float(pts * film.time_base)
-            raise InputError(
-                f"{film.path} changes its size from {film.width}×{film.height} to {decoded.width}×{decoded.height} "
-                f"at {seconds:.1f} s",
-                "Split it there first",
-            )
+            raise size_error(film, (decoded.width, decoded.height), pts, "at")
         if decoded.is_corrupt:
             self.losses.frames += 1
         self._count, self._last, self.end = index + 1, pts, pts + self._length(decoded)
+        if not self.plan:
+            self.plan_begin = index
+        self.plan.append(pts)
         interlaced = bool(decoded.interlaced_frame) and not film.deinterlace
         planes = _as_planes(decoded, film)
         if decoded.format.name in _HIGH_BITS:  # FFmpeg's conversion is not exact.
@@ -266,6 +294,16 @@ class Reader:
             luma = plane_array(planes, 0)
         chroma = None if film.grey else (plane_array(planes, 1), plane_array(planes, 2))
         return Frame(index, pts, luma, chroma, interlaced)
+
+
+def size_error(film: Film, size: tuple[int, int], pts: int, word: str) -> InputError:
+    """The error to raise where a film's frames have another size from somewhere on."""
+    zero = film.begin if film.begin is not None else round((film.starts or 0) / film.time_base)
+    seconds = float((pts - zero) * film.time_base)
+    return InputError(
+        f"{film.path} changes its size from {film.width}×{film.height} to {size[0]}×{size[1]} {word} {seconds:.1f} s",
+        "Split it there first, or take a part of it with --start and --duration",
+    )
 
 
 def _as_planes(decoded: av.video.frame.VideoFrame, film: Film) -> av.video.frame.VideoFrame:

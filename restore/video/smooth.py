@@ -21,6 +21,15 @@ from restore.video.motion import FloatArray, Motion
 _LEAST_TRUST = 1e-3
 
 
+# At 1 a colour would never be forgotten.
+_MOST_KEPT = 0.98
+
+
+def share_kept(smooth: float) -> float:
+    """How much of a colour goes on from frame to frame, for the strength of smoothing that users give, 0 to 1."""
+    return min(_MOST_KEPT, 1 - (1 - smooth) ** 2)
+
+
 @dataclass(frozen=True)
 class Moment:
     """What smoothing knows of a frame.

@@ -11,9 +11,10 @@ import av.error
 import av.video.stream
 
 from restore.video.film import Film, open_film
-from restore.video.reader import Frame, Reader
+from restore.video.reader import Frame, Reader, size_error
 
 _PEEK_PACKETS = 5000
+_LOOKS = 24
 
 
 def keyframes(film: Film, count: int) -> list[int]:
@@ -34,8 +35,28 @@ def frames_at(film: Film, starts: list[int], each: int) -> Iterator[Frame]:
 
 def stills(film: Film, count: int) -> Iterator[Frame]:
     """Up to `count` frames spread evenly over the film, numbered through."""
-    starts = sorted({pts for target in _targets(film, count) if (pts := _frame_from(film, target)) is not None})
+    starts = sorted({pts for target in _targets(film, count) if (pts := frame_from(film, target)) is not None})
     return frames_at(film, starts, 1)
+
+
+def check_size(film: Film) -> None:
+    """Look at frames from here and there, so that a size that changes is told before the work and not after hours.
+
+    Raises:
+        InputError: some have another size than the first.
+    """
+    with open_film(film.path) as container:
+        stream = container.streams[film.stream]
+        assert isinstance(stream, av.video.stream.VideoStream)
+        for target in _targets(film, _LOOKS):
+            try:
+                container.seek(target, stream=stream)
+                frame = next(container.decode(stream), None)
+            except (av.error.FFmpegError, OSError):
+                continue  # Damage is counted when the film is read.
+            if frame is not None and (frame.width, frame.height) != (film.width, film.height):
+                pts = target if frame.pts is None else frame.pts
+                raise size_error(film, (frame.width, frame.height), pts, "by")
 
 
 def _targets(film: Film, count: int) -> list[int]:
@@ -56,14 +77,18 @@ def _keyframe_before(film: Film, target: int) -> int | None:
             return None
 
 
-def _frame_from(film: Film, target: int) -> int | None:
-    """pts of the first frame at or after a place."""
+def frame_from(film: Film, target: int, seconds_before: int = 0) -> int | None:
+    """pts of the first frame at or after a place; None where there is none.
+
+    Args:
+        seconds_before: decode from so much earlier, where the container does not find a frame from its keyframe on.
+    """
     with open_film(film.path) as container:
         stream = container.streams[film.stream]
         assert isinstance(stream, av.video.stream.VideoStream)
         stream.thread_type = "AUTO"
         try:
-            container.seek(target, stream=stream)
+            container.seek(target - round(seconds_before / film.time_base), stream=stream)
             frames = container.decode(stream)
             return next((frame.pts for frame in frames if frame.pts is not None and frame.pts >= target), None)
         except (av.error.FFmpegError, OSError):

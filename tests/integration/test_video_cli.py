@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.clips import Clip, make_clip
 from tests.conftest import Result
 from tests.films import digest, has_colour, make_film
 from tests.pictures import files_below
@@ -88,6 +89,7 @@ def test_what_is_done_is_skipped_unless_overwritten(tmp_path: Path, restore_vide
     first = output.stat().st_mtime_ns
     again = restore_video(film)
     assert again.code == 0 and again.status("film.mp4") == "skipped" and output.stat().st_mtime_ns == first
+    assert "film-restored.mp4 is there already; --overwrite makes it again" in again.out
     assert restore_video(film, "--overwrite", "--saturation", "0").code == 0
     assert output.stat().st_mtime_ns > first and not has_colour(output)
 
@@ -306,6 +308,33 @@ def test_a_failed_check_has_its_own_code(
     assert result.err.count("\n") == 1 and "failed its check" in result.err
     assert not (tmp_path / "film-restored.mkv").exists()
     assert (tmp_path / ".film-restored.mkv.restore-work").is_dir()
+
+
+def test_a_size_that_changes_late_is_told_before_the_work(
+    tmp_path: Path, restore_video: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from restore.video import pipeline
+
+    small = make_clip(tmp_path / "a.ts", Clip(times=range(600), options={"g": "25"}))
+    large = make_clip(tmp_path / "b.ts", Clip(times=range(600, 640), columns=96, options={"g": "25"}))
+    source = tmp_path / "in.ts"
+    source.write_bytes(small.read_bytes() + large.read_bytes())
+    begun: list[int] = []
+    right = pipeline.encode_segment
+    monkeypatch.setattr(pipeline, "encode_segment", lambda *arguments: begun.append(1) or right(*arguments))
+    result = restore_video(source)
+    assert result.code == 3 and result.err.count("\n") == 1 and not begun
+    assert "changes its size from 64×48 to 96×48 by 2" in result.err and "--duration" in result.err
+    assert not (tmp_path / ".in-restored.mkv.restore-work").exists()
+    assert restore_video(source, "--duration", 23).code == 0 and begun
+
+
+def test_encoders_keep_quiet(tmp_path: Path, restore: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(columns=128, rows=96))
+    for codec in ("libsvtav1", "libx265", "libx264"):
+        restore(source, tmp_path / f"{codec}.mkv", codec=codec)
+        said = capfd.readouterr()
+        assert (said.out, said.err) == ("", ""), codec
 
 
 def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

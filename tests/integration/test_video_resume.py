@@ -8,8 +8,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,72 +17,13 @@ from typing import Any
 import pytest
 
 from restore.errors import InputError
-from restore.options import EngineOptions, FilmsOptions, VideoOptions
+from restore.options import FilmsOptions, VideoOptions
 from tests.conftest import Result
 from tests.films import Digest, digest, has_colour, make_film
 from tests.pictures import files_below
+from tests.runs import FRAMES, SHORT, StopAfter, Work, engine_for, options_for, segments_of
 
 Run = Callable[..., Result]
-FRAMES = 1100  # two whole segments and a part of one
-SHORT = 250  # of films that are cut into short segments
-
-
-@pytest.fixture(scope="module")
-def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("reel") / "film.mp4", FRAMES)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(
-    reel: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[dict[str, Any]], Digest]:
-    """What a run gives that nothing stops, by the runtime, the dtype and the batch that the stopped one took."""
-    from restore.video.pipeline import restore_film
-
-    known: dict[str, Digest] = {}
-
-    def run(runtime: dict[str, Any]) -> Digest:
-        key = json.dumps(runtime)
-        if key not in known:
-            output = tmp_path_factory.mktemp("whole") / "film.mp4"
-            assert restore_film(reel, output, VideoOptions(), EngineOptions(str(tiny_model), "cpu", **runtime))
-            known[key] = digest(output)
-        return known[key]
-
-    return run
-
-
-class Work:
-    """A command that is stopped, and what it leaves."""
-
-    def __init__(self, reel: Path, folder: Path, model: Path) -> None:
-        self.film = folder / "film.mp4"
-        shutil.copy2(reel, self.film)
-        self.output = folder / "film-restored.mp4"
-        self.journal = folder / ".film-restored.mp4.restore-work"
-        self.command = [sys.executable, "-m", "restore", "video", str(self.film), "--model", str(model)]
-
-    def start(self, segments: int) -> subprocess.Popen[str]:
-        """The command in a process of its own, once so many segments are whole."""
-        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + 240
-        while time.monotonic() < until and process.poll() is None:
-            if (self.journal / "plan.json").exists() and len(self.whole()) >= segments:
-                return process
-            time.sleep(0.002)
-        process.kill()
-        raise AssertionError(f"not so far in time: {process.communicate()}")
-
-    def whole(self) -> list[Path]:
-        return sorted(self.journal.glob("[0-9]*.json"))
-
-    def runtime(self) -> dict[str, Any]:
-        return dict(json.loads((self.journal / "plan.json").read_text())["runtime"])
-
-
-@pytest.fixture
-def work(reel: Path, tmp_path: Path, tiny_model: Path) -> Work:
-    return Work(reel, tmp_path, tiny_model)
 
 
 def test_killed_at_random_moments(
@@ -142,24 +81,6 @@ def test_signals_leave_work_that_goes_on(
     assert files_below(tmp_path) == {"film.mp4", "film-restored.mp4", "report.json"}
 
 
-@pytest.fixture
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Short films have several segments, too."""
-    from restore.video import pipeline
-    from restore.video.color_frames import WINDOW
-
-    monkeypatch.setattr(pipeline, "SEGMENT", 2 * WINDOW)
-    return 2 * WINDOW
-
-
-def options_for(film: Path, **video: Any) -> FilmsOptions:
-    return FilmsOptions([film], video=VideoOptions(**video))
-
-
-def engine_for(model: Path) -> EngineOptions:
-    return EngineOptions(str(model), "cpu", dtype="float32", batch=4)
-
-
 def is_used_up(items: Iterator[int]) -> bool:
     return next(items, None) is None
 
@@ -175,8 +96,8 @@ def test_stopped_at_any_moment(tmp_path: Path, tiny_model: Path, short_segments:
     assert whole is not None
     runs, result = 0, None
     while result is None:
-        # At least a segment further each time, or it would never end.
-        asked = iter(range(times if runs == 0 else max(times, 2 * short_segments + 150)))
+        # At least a segment further each time, and at last through joining and checking, or it would never end.
+        asked = iter(range(times if runs == 0 else max(times, 2 * short_segments + 150) * runs))
         stopping = partial(is_used_up, asked)
         result = restore_film(film, tmp_path / "out.mp4", VideoOptions(), engine_options, stopping=stopping)
         runs += 1
@@ -184,48 +105,6 @@ def test_stopped_at_any_moment(tmp_path: Path, tiny_model: Path, short_segments:
     assert runs > 1
     assert result.frames == SHORT and result.scenes == whole.scenes
     assert digest(result.output) == digest(whole.output)
-
-
-class StopAfter:
-    """Progress that lets something happen when so many frames are through."""
-
-    def __init__(self, frames: int, happen: Callable[[], None] = lambda: None) -> None:
-        self.frames, self.happen, self.reached = frames, happen, False
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def begin(self, name: str, done: int) -> None:
-        pass
-
-    def frame(self, done: int, total: int | None, scene: int) -> None:
-        if done >= self.frames and not self.reached:
-            self.reached = True
-            self.happen()
-
-    def step(self, name: str, status: str, detail: str = "") -> None:
-        pass
-
-    def finish(self, counts: object, seconds: float) -> None:
-        pass
-
-
-@pytest.fixture
-def unfinished(tmp_path: Path, tiny_model: Path, short_segments: int) -> Path:
-    """A film whose work was stopped after its first segment."""
-    from restore.video.films import restore_films
-
-    film = make_film(tmp_path / "film.mp4", SHORT)
-    progress = StopAfter(short_segments + 10)
-    restore_films(options_for(film), EngineOptions(str(tiny_model)), progress, lambda: progress.reached)
-    assert segments_of(film) == 1
-    return film
-
-
-def segments_of(film: Path) -> int:
-    folder = film.with_name(f".{film.stem}-restored{film.suffix}.restore-work")
-    return len(list(folder.glob("[0-9]*.json")))
 
 
 @pytest.mark.parametrize(
@@ -330,7 +209,7 @@ def test_killed_between_its_name_and_the_end(
 
     film = make_film(tmp_path / "film.mp4", 20)
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "remove", lambda self: None)
+        patched.setattr(Journal, "clear", lambda self: None)
         assert restore_video(film).code == 0
     folder = tmp_path / ".film-restored.mp4.restore-work"
     assert folder.is_dir()

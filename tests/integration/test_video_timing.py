@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from restore.video.film import describe
+from restore.video.film import Film, cut_out, describe
 from restore.video.reader import Reader, Timeline
 from tests.clips import Clip, luma_planes, make_clip, packets
-from tests.conftest import Restore
+from tests.conftest import Restore, Result
+
+Run = Callable[..., Result]
 
 
 @pytest.mark.parametrize("pair", [(".mkv", ".mkv"), (".mp4", ".mp4"), (".mp4", ".mkv"), (".mkv", ".mp4")])
@@ -134,7 +139,110 @@ def test_a_frame_that_seeking_does_not_find_is_found_by_counting(
 ) -> None:
     film = describe(make_clip(tmp_path / "in.mkv"))
     frames = list(Reader(film).frames())
-    monkeypatch.setattr(Reader, "_seek", lambda self, container, stream, pts: False)
+    monkeypatch.setattr(Reader, "_seek", lambda self, container, stream, begin: None)
     found = list(Reader(film, 7, frames[7].pts).frames())
     assert [frame.index for frame in found] == list(range(7, 20))
     np.testing.assert_array_equal(found[0].luma, frames[7].luma)
+
+
+_OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "clip", "seeks"),
+    [
+        (".mp4", Clip(options={"g": "12", "bf": "3"}), True),
+        (".mkv", Clip(options={"g": "12", "bf": "3"}), True),
+        (".mkv", Clip(options=_OPEN), True),
+        (".mp4", Clip(options=_OPEN), True),
+        (".mkv", Clip(codec="mpeg2video", options={"g": "12", "bf": "2"}), True),
+        (".mkv", Clip(codec="libx265", options={"x265-params": "log-level=error:keyint=12:open-gop=1"}), True),
+        (".mkv", Clip(options={"x264-params": "intra-refresh=1:keyint=12"}), True),
+        (".mkv", Clip(options={"g": "12"}, fields="tff"), True),
+        (".mp4", Clip(times=[2 * n + n * n // 60 for n in range(120)], options={"g": "12"}), True),
+        (".ts", Clip(options={"g": "12"}), False),
+        (".avi", Clip(codec="mpeg4", options={"g": "12"}), False),
+    ],
+)
+def test_a_part_is_read_from_the_keyframe_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, clip: Clip, seeks: bool
+) -> None:
+    """It holds the very frames that decoding from the start gives; what is not found for certain is decoded so."""
+    times = clip.times if len(clip.times) > 20 else range(120)
+    path = make_clip(tmp_path / f"in{suffix}", replace(clip, times=times))
+    whole = describe(path, deinterlace=bool(clip.fields))
+    assert whole.seconds is not None
+    for share in (0.0, 0.31, 0.5, 0.77, 0.97):
+        film = cut_out(whole, share * whole.seconds, 2.0)
+        reader = Reader(film)
+        found = list(reader.frames())
+        with monkeypatch.context() as patched:
+            patched.setattr(Reader, "_seek", lambda self, container, stream, begin: None)
+            linear = Reader(film)
+            due = list(linear.frames())
+        assert [(frame.index, frame.pts) for frame in found] == [(frame.index, frame.pts) for frame in due]
+        assert len(found) > 0
+        assert reader.end == linear.end and reader.losses.as_json() == linear.losses.as_json()
+        for mine, theirs in zip(found, due, strict=True):
+            np.testing.assert_array_equal(mine.luma, theirs.luma)
+        if share == 0.77 and seeks:
+            assert decoded_for(film, monkeypatch) < 80
+        if share == 0.77 and not seeks:
+            assert decoded_for(film, monkeypatch) >= 92
+
+
+def decoded_for(film: Film, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Frames that are decoded to get a film's first."""
+    count = 0
+    right = Reader._as_stored
+
+    def counted(self: Reader, begin: int | None) -> Iterator[Any]:
+        nonlocal count
+        for frame in right(self, begin):
+            count += 1
+            yield frame
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "_as_stored", counted)
+        next(Reader(film).frames())
+    return count
+
+
+def combing(path: Path) -> float:
+    """How far lines stick out from both of their neighbours, in levels."""
+    found = []
+    for plane in luma_planes(path)[0]:
+        luma = plane.astype(int)
+        found.append(np.abs(luma[1:-1] - (luma[:-2] + luma[2:]) / 2).mean())
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("fields", ["tff", "bff"])
+def test_deinterlacing(tmp_path: Path, restore_video: Run, fields: str) -> None:
+    source = make_clip(tmp_path / "in.mkv", Clip(codec="ffv1", fields=fields, woven=True))
+    still = make_clip(tmp_path / "still.mkv", Clip(codec="ffv1", fields=fields))
+    lossless = ("--codec", "ffv1", "--output", tmp_path / "out.mkv", "--overwrite")
+    assert restore_video(source, *lossless).code == 0
+    assert combing(tmp_path / "out.mkv") == combing(source)
+    result = restore_video(source, *lossless, "--deinterlace")
+    assert result.code == 0, result.err
+    combed, bare = combing(source), combing(still)  # the latter has noise alone
+    assert combing(tmp_path / "out.mkv") < bare + 0.1 * (combed - bare)
+    (record,) = result.report["files"]
+    assert any("fields were made progressive" in note for note in record["notes"])
+    assert record["film"]["checked"]["luma_equal"]
+    (frames, times), (due, wanted) = luma_planes(tmp_path / "out.mkv"), luma_planes(source)
+    assert times == wanted
+    first = 0 if fields == "tff" else 1
+    for mine, theirs in zip(frames, due, strict=True):
+        np.testing.assert_array_equal(mine[first::2], theirs[first::2])
+
+
+def test_deinterlacing_leaves_progressive_film_alone(tmp_path: Path, restore_video: Run) -> None:
+    source = make_clip(tmp_path / "in.mp4")
+    result = restore_video(source, "--deinterlace", "--crf", 0, "--output", tmp_path / "out.mp4")
+    assert result.code == 0, result.err
+    for mine, theirs in zip(luma_planes(tmp_path / "out.mp4")[0], luma_planes(source)[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert any("nothing was deinterlaced" in note for note in result.report["files"][0]["notes"])
+    assert "nothing was deinterlaced" in result.out

@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from restore.options import VideoOptions
 from restore.video.motion import MotionEstimator
-from restore.video.smooth import Moment, smooth
+from restore.video.smooth import Moment, share_kept, smooth
 
 SIDE = 96
+DEFAULT = share_kept(VideoOptions().smooth)
 Scene = tuple[list[npt.NDArray[np.uint8]], list[npt.NDArray[np.float32]]]
 
 
@@ -58,7 +60,7 @@ def flickering(truth: list[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.floa
 def test_flicker_goes_and_the_moving_object_leaves_no_trail() -> None:
     lumas, truth = moving_square()
     guesses = flickering(truth)
-    smoothed = smooth(moments(lumas, guesses), 0.8)
+    smoothed = smooth(moments(lumas, guesses), DEFAULT)
     before = np.mean([np.abs(guess - ab).mean() for guess, ab in zip(guesses, truth, strict=True)])
     after = np.mean([np.abs(result - ab).mean() for result, ab in zip(smoothed, truth, strict=True)])
     assert after < 0.5 * before
@@ -77,7 +79,7 @@ def test_nothing_lags_behind() -> None:
     guesses: list[npt.NDArray[np.float32] | None] = [
         np.full((SIDE, SIDE, 2), 20.0 if t < 10 else -20.0, np.float32) for t in range(20)
     ]
-    smoothed = smooth(moments(lumas, guesses), 0.8)
+    smoothed = smooth(moments(lumas, guesses), DEFAULT)
     for back in range(10):
         assert smoothed[9 - back].mean() == pytest.approx(-smoothed[10 + back].mean(), abs=0.2)
 
@@ -87,7 +89,7 @@ def test_nothing_bleeds_over_a_cut() -> None:
     guesses: list[npt.NDArray[np.float32] | None] = [
         np.full((SIDE, SIDE, 2), 40.0 if t < 8 else -40.0, np.float32) for t in range(16)
     ]
-    smoothed = smooth(moments(lumas, guesses, cuts=(8,)), 0.8)
+    smoothed = smooth(moments(lumas, guesses, cuts=(8,)), DEFAULT)
     assert np.abs(smoothed[7] - 40).max() < 1e-3
     assert np.abs(smoothed[8] + 40).max() < 1e-3
 
@@ -95,7 +97,7 @@ def test_nothing_bleeds_over_a_cut() -> None:
 def test_frames_that_the_network_has_not_seen_take_their_neighbours_colour_along_the_motion() -> None:
     lumas, truth = moving_square()
     guesses: list[npt.NDArray[np.float32] | None] = [ab if t % 3 == 0 else None for t, ab in enumerate(truth)]
-    smoothed = smooth(moments(lumas, guesses), 0.8)
+    smoothed = smooth(moments(lumas, guesses), DEFAULT)
     for t in (7, 8, 13, 14):
         inside = smoothed[t][40:56, 8 + 2 * t + 4 : 8 + 2 * t + 20]
         assert np.abs(inside.mean((0, 1)) - (50, 30)).max() < 6
@@ -114,4 +116,19 @@ def test_strength_zero_changes_nothing() -> None:
 def test_frames_without_any_guess_are_refused() -> None:
     lumas = [texture(0)] * 4
     with pytest.raises(ValueError, match="guess"):
-        smooth(moments(lumas, [None] * 4), 0.8)
+        smooth(moments(lumas, [None] * 4), DEFAULT)
+
+
+def test_strength_goes_from_nothing_to_nearly_all() -> None:
+    shares = [share_kept(smooth / 10) for smooth in range(11)]
+    assert shares[0] == 0.0 and 0.9 < shares[8] < shares[10] < 1.0
+    assert shares == sorted(shares)
+
+
+def test_grain_does_not_stop_colours_from_going_on() -> None:
+    """A still scene whose guesses flicker by 8 units: hardly any of it is left, in spite of three levels of grain."""
+    rng = np.random.default_rng(5)
+    grainy = [np.clip(texture(0) + rng.normal(0, 3, (SIDE, SIDE)), 0, 255).astype(np.uint8) for _ in range(48)]
+    guesses = flickering([np.full((SIDE, SIDE, 2), (20, 10), np.float32)] * 48)
+    means = [ab.mean((0, 1)) for ab in smooth(moments(grainy, guesses), DEFAULT)]
+    assert np.abs(np.diff(means, axis=0)).mean() < 0.4
