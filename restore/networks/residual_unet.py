@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -69,7 +71,7 @@ class ResidualUNet(nn.Module):
         widths = [min(filters * 2**i, filters * 8) for i in range(downs - 1)]
         self.stem = nn.Sequential(nn.Conv2d(1, filters, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True))
         self.stages = nn.ModuleList([nn.Sequential(*(_Residual(filters, filters, 1) for _ in range(blocks)))])
-        self.stages.extend(_Residual(i, o, 2) for i, o in zip(widths, widths[1:], strict=False))
+        self.stages.extend(_Residual(i, o, 2) for i, o in pairwise(widths))
         self.bottleneck = nn.Sequential(nn.Conv2d(widths[-1], widths[-1], 4, 2, 1), nn.ReLU(inplace=True))
 
         self.ups = nn.ModuleList()

@@ -8,8 +8,17 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
-COMMANDS = ["--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"]
+HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train.recipes")
+COMMANDS = [
+    "--help",
+    "--version",
+    "photos --help",
+    "video --help",
+    "eval --help",
+    "eval photos --help",
+    "train --help",
+    "runs --help",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
