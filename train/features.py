@@ -71,8 +71,8 @@ class VggFeatureLoss(nn.Module):
 class PackagedFeatureLoss(nn.Module):
     """The same over the features of EfficientNet-Lite0, whose ImageNet weights install as a package.
 
-    It sees sRGB pictures, as it was trained to. Its maps end in no activation and differ in size from layer to layer, so
-    each one's error counts as a share of the original's mean magnitude.
+    It sees sRGB pictures, as it was trained to. Its maps end in no activation and differ in size from layer to layer,
+    so each one's error counts as a share of the original's mean magnitude.
 
     Args:
         ab_scale: ab of which the generator says 1.

@@ -149,8 +149,10 @@ class _Session:
             raise Terminated
         if stage.measured:
             self._measure()
-        self.state.stage, self.state.stage_step, self.state.stage_seconds = number + 1, 0, 0.0
-        self.learners = {}
+        if number + 1 < stages:
+            self.state.stage, self.state.stage_step, self.state.stage_seconds = number + 1, 0, 0.0
+            self.state.stage_over = False
+            self.learners = {}
         self._save()
 
     def finish(self) -> None:
@@ -175,7 +177,7 @@ class _Session:
         while True:
             # One process's clock and signals decide for all.
             done, stop = distributed.largest(length.done(state.stage_step, state.stage_seconds), float(stopping()))
-            if stop or done >= 1:
+            if stop or done >= 1 or state.stage_over:
                 return bool(stop)
             share = learning_rate(config.schedule, done, config.warmup)
             for learner in self.learners.values():
@@ -207,7 +209,7 @@ class _Session:
                         f"stage {stage.name} ends at step {state.step}: {config.patience} measurements without a "
                         f"better one than at step {state.best_step}"
                     )
-                    return False
+                    state.stage_over = True
             elif config.sample_every and state.step % config.sample_every == 0 and distributed.rank() == 0:
                 self.validation.sample(self.ema.model, self._sheet())
             paused += time.monotonic() - pause

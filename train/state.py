@@ -43,6 +43,7 @@ class RunState:
     Args:
         step, seconds: of training, in all.
         stage, stage_step, stage_seconds: which stage, and where in it.
+        stage_over: `--patience` has ended the stage.
         best, best_step: the highest rank so far, and where it was measured.
         peak_colorfulness: the highest measured so far, in % of the originals'; a collapse is told by it.
         broken: unreadable pictures, and the steps that met them first.
@@ -54,6 +55,7 @@ class RunState:
     stage: int = 0
     stage_step: int = 0
     stage_seconds: float = 0.0
+    stage_over: bool = False
     best: float = float("-inf")
     best_step: int = 0
     peak_colorfulness: float = 0.0
