@@ -6,5 +6,6 @@ import sys
 
 from restore.cli import main
 
-sys.argv = ["restore", "train", *sys.argv[1:]]
-main()
+if __name__ == "__main__":
+    sys.argv = ["restore", "train", *sys.argv[1:]]
+    main()

@@ -90,12 +90,18 @@ class TrainConfig:
     feature_weight: float = _option(1.0, "Weight of the feature loss.", least=0)
     feature_weights: str | None = _option(None, "File of VGG19-bn's weights, instead of a download.")
     colorfulness_weight: float = _option(0.0, "Weight of a term that rewards colourfulness (DDColor: 0.5).", least=0)
-    temperature: float = _option(0.7, "T of the annealed mean; recipe classes.", above=0)
-    rebalance: float = _option(0.0, "u: 0 vivid, 1 natural; recipe classes.", least=0, most=1)
+    temperature: float | None = _option(
+        None, "T of the annealed mean; recipe classes. [default: that of --init, or 0.7]", above=0
+    )
+    rebalance: float | None = _option(
+        None, "u: 0 vivid, 1 natural; recipe classes. [default: that of --init, or 0]", least=0, most=1
+    )
 
     # Pictures.
     size: int = _option(128, "Side of the training crops in pixels.", least=32)
-    working_size: int = _option(256, "Size at which the model will colour.", least=32)
+    working_size: int | None = _option(
+        None, "Size at which the model will colour. [default: that of --init, or 256]", least=32
+    )
     framing: str = _option(
         "random",
         "random: crops of --crop to 1 of the short side; resized: random resized crops of 8 to 100 % of the area; "

@@ -96,9 +96,8 @@ def train(run: Run, stages: list[Stage]) -> None:
     if first:
         remove_stale_parts(config.folder)
         write_atomically(config.folder / CONFIG_NAME, lambda stream: stream.write(config.to_json().encode()))
-    with Watch(config.folder, saved.run.step, quiet=run.quiet or not first, active=first, board=config.tensorboard) as (
-        watch
-    ):
+    silent = run.quiet or not first
+    with Watch(config.folder, saved.run.step, silent, active=first, board=config.tensorboard) as watch:
         watch.say(
             f"{len(run.training)} training and {len(run.held_out)} held-out pictures; "
             f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}"

@@ -54,6 +54,9 @@ RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Going on from weights: a tenth of the rates, or what was learnt is lost in the first steps.
+_FROM_WEIGHTS: dict[str, dict[str, Any]] = {"classes": {"learning_rate": 2e-4, "encoder_learning_rate": 5e-5}}
+
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("pix2pix", "coco-sample"): {
         "data": "coco-sample",
@@ -123,6 +126,7 @@ def resolve(given: dict[str, Any], file: Path | None = None) -> TrainConfig:
     defaults = {**RECIPE_DEFAULTS[recipe], **PRESETS.get((recipe, preset or ""), {})}
     if chosen.get("init") is not None:
         chosen.setdefault("generator", "checkpoint")
+        defaults |= _FROM_WEIGHTS.get(recipe, {})
     if "generator" in chosen and chosen["generator"] != defaults.get("generator"):
         # The recipe's own weights are those of its own generator.
         packaged = chosen["generator"] == "efficientnet_unet"

@@ -46,7 +46,7 @@ def prepared(
         with distributed.first_alone():
             model = _model(config, head)
             training, held_out = _pictures(config)
-        config = replace(config, ab_scale=model.config.head.ab_scale)  # a checkpoint brings its own
+        config = _effective(config, model)
         multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         if config.size % multiple:
             raise UsageError(
@@ -145,20 +145,45 @@ def _pictures(config: TrainConfig) -> tuple[PhotoSource, PhotoSource]:
     return data, held_out
 
 
+def _effective(config: TrainConfig, model: Model) -> TrainConfig:
+    """With the values that the checkpoint, or else the recipe, brought where none was given: the run's record."""
+    head = model.config.head
+    return replace(
+        config,
+        ab_scale=head.ab_scale,
+        working_size=model.config.working_size,
+        temperature=head.temperature,
+        rebalance=head.rebalance,
+    )
+
+
+def _initial(config: TrainConfig, head: str) -> Model:
+    """The model of `--init`. Its decoding and its working size stay, where no others are given."""
+    model, _ = load_checkpoint(find_checkpoint(str(config.init)))
+    _check_init(config, model, head)
+    decoding = model.config.head
+    if (config.temperature, config.rebalance) not in ((None, None), (decoding.temperature, decoding.rebalance)):
+        decoding = replace(
+            decoding,
+            temperature=config.temperature or decoding.temperature,
+            rebalance=decoding.rebalance if config.rebalance is None else config.rebalance,
+            vividness=None,
+        )
+    size = config.working_size or model.config.working_size
+    return _rebuilt(model, replace(model.config, head=decoding, working_size=size))
+
+
 def _model(config: TrainConfig, head: str) -> Model:
-    scale = {"ab_scale": config.ab_scale} if head == "regression" else {}
-    head_config = HeadConfig(head, config.temperature, config.rebalance, **scale)
     if config.init is not None:
-        model, _ = load_checkpoint(find_checkpoint(config.init))
-        _check_init(config, model, head)
-        head_config = replace(head_config, ab_scale=model.config.head.ab_scale)
-        model.config = replace(model.config, head=head_config, working_size=config.working_size)
-        return _rebuilt(model)
+        return _initial(config, head)
+    scale = {"ab_scale": config.ab_scale} if head == "regression" else {}
+    head_config = HeadConfig(head, config.temperature or 0.7, config.rebalance or 0.0, **scale)
+    size = config.working_size or 256
     arguments = dict(config.generator_arguments)
     if head == "classes" and config.generator != "efficientnet_unet":
         arguments.setdefault("output_stride", 4)  # 261 logits a pixel at full size would cost more than the network
     try:
-        model = build_model(ModelConfig(GeneratorConfig(config.generator, arguments), head_config, config.working_size))
+        model = build_model(ModelConfig(GeneratorConfig(config.generator, arguments), head_config, size))
     except ValueError as error:
         raise UsageError(str(error)) from error
     initialise(model.generator, config.initialisation)
@@ -186,10 +211,10 @@ def _check_init(config: TrainConfig, model: Model, head: str) -> None:
             )
 
 
-def _rebuilt(model: Model) -> Model:
+def _rebuilt(model: Model, config: ModelConfig) -> Model:
     """The same weights under a changed config (decoding and working size are part of it)."""
     try:
-        renewed = build_model(model.config)
+        renewed = build_model(config)
     except ValueError as error:
         raise UsageError(str(error)) from error
     renewed.load_state_dict(model.state_dict())
