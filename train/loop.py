@@ -146,6 +146,7 @@ class _Session:
         if stopped:  # by a signal that reached another process of a distributed run
             self._save_stopped()
             raise Terminated
+        self._save()  # before measuring, which may take minutes and be interrupted
         if stage.measured:
             self._measure()
         if number + 1 < stages:

@@ -66,7 +66,10 @@ def list_runs(folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    runs = [read_run(path.parent) for path in sorted(folder.rglob(CONFIG_NAME))]
+    # Other programs call their files config.json too.
+    runs = [
+        read_run(path.parent) for path in sorted(folder.rglob(METRICS_NAME)) if path.with_name(CONFIG_NAME).exists()
+    ]
     if not runs:
         raise InputError(f"{folder} holds no training runs", "Give the folder that --output names, or one above it")
     runs.sort(key=lambda run: run.best[1].get("rank", float("-inf")) if run.best else float("-inf"), reverse=True)
@@ -75,7 +78,12 @@ def list_runs(folder: Path) -> None:
         table.add_column(name, justify="left" if name in ("run", "recipe", "generator") else "right", overflow="fold")
     for run in runs:
         config = run.config
-        row = [str(run.folder), config["recipe"], config["generator"], str(run.lines[-1]["step"] if run.lines else 0)]
+        row = [
+            str(run.folder),
+            str(config.get("recipe", "?")),
+            str(config.get("generator", "?")),
+            str(run.lines[-1]["step"] if run.lines else 0),
+        ]
         if run.best:
             step, scores = run.best
             row += [
@@ -87,7 +95,6 @@ def list_runs(folder: Path) -> None:
                 f"{scores['psnr']:.2f} ({scores['psnr_gain']:+.2f})",
             ]
         table.add_row(*row)
-    console = Console()
     # A pipe gets whole lines, whatever width it pretends to have.
-    Console(width=None if console.is_terminal else 200).print(table)
+    Console(width=None if Console().is_terminal else 200).print(table)
     typer.echo("Gains over all-grey in brackets. Rank: docs/training.md. `restore photos --model RUN` takes the best.")
