@@ -1,18 +1,22 @@
-"""Training throughput at 256×256, batch 16, pix2pix `unet`, against the loop that the published projects use.
+"""Training throughput at 256×256 against the loop that the published projects use, a recipe at a time.
 
-    python benchmarks/training.py [--steps 6]
+    python benchmarks/training.py [--recipe regression|pix2pix|nogan] [--steps 6] [--batch 16]
 
 Theirs: PIL resize, `skimage.color.rgb2lab` per image in two workers, fp32, contiguous tensors. Ours: the data path and
-the step of `restore train`. The same pictures, network, loss and optimiser on both sides. The bar is a ratio of 4 with
-AMX or on a GPU; elsewhere, where convolutions take nearly all, 10 for the data path alone and 1.1 for the whole.
+the step of `restore train`. The same pictures, networks, losses and optimisers on both sides (`nogan`: the GAN stage,
+with the discriminator's features in place of VGG's, which can't be had offline). The bar is a ratio of 4 with AMX or on
+a GPU; elsewhere, where convolutions take nearly all, 10 for the data path alone and 1.1 for the whole. Beside it: which
+share of the time a step waits for data, and the ratio to the published run (2 M iterations at batch 4 in 80 hours on a
+P100, 28 images/s).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +25,29 @@ import torch
 from common import machine, write_colour_photos
 from PIL import Image
 from skimage.color import rgb2lab
+from torch import nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from restore.colorizers.devices import find_device
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 from restore.sources import open_source
+from train import steps
 from train.config import TrainConfig
 from train.data import CropDataset, batches
+from train.discriminators import build_discriminator
+from train.features import matching_loss
+from train.framing import Framing
+from train.initialise import initialise
 from train.inputs import network_input
-from train.loop import Run, _optimizer, _resolve_precision, _step
-from train.losses import regression_loss
-from train.precision import apply_precision
+from train.loop import Run
+from train.losses import pixel_loss
+from train.precision import fastest_precision
+from train.presets import resolve
+from train.recipes.common import autocast_of, discriminator_learner, generator_learner
 
-SIZE, BATCH, WORKERS = 256, 16, 2
+SIZE, PUBLISHED = 256, 28.0
+NETWORKS = {"regression": "unet", "pix2pix": "unet", "nogan": "residual_unet"}
 
 
 class PlainDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -54,16 +68,20 @@ class PlainDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return tensor[:1] / 50.0 - 1.0, tensor[1:] / 110.0
 
 
-def plain_batches(folder: Path) -> Iterator[Any]:
-    return iter(DataLoader(PlainDataset(sorted(folder.iterdir()), 100), BATCH, shuffle=True, num_workers=WORKERS))
+def plain_batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
+    return iter(DataLoader(PlainDataset(sorted(folder.iterdir()), 100), batch, shuffle=True, num_workers=workers))
 
 
-def new_model() -> Model:
+def networks(recipe: str) -> tuple[Model, nn.Module]:
     torch.manual_seed(0)
-    return build_model(ModelConfig(GeneratorConfig("unet"), HeadConfig("regression"), SIZE)).train()
+    model = build_model(ModelConfig(GeneratorConfig(NETWORKS[recipe]), HeadConfig("regression"), SIZE)).train()
+    judge = build_discriminator("patch", {}).train()
+    initialise(model, "normal")
+    initialise(judge, "normal")
+    return model, judge
 
 
-def images_per_second(step: Any, steps: int, warm_up: int = 2) -> float:
+def images_per_second(step: Callable[[], Any], steps: int, batch: int, warm_up: int = 2) -> float:
     """So many steps of warm-up, which also use up what workers have prefetched, then `steps` timed ones."""
     for _ in range(warm_up):
         step()
@@ -72,88 +90,135 @@ def images_per_second(step: Any, steps: int, warm_up: int = 2) -> float:
         step()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return steps * BATCH / (time.perf_counter() - start)
+    return steps * batch / (time.perf_counter() - start)
 
 
-def plain_step(folder: Path, device: torch.device) -> Any:
-    model, data = new_model().to(device), plain_batches(folder)
+def plain_step(recipe: str, data: Iterator[Any], device: torch.device) -> Callable[[], None]:
+    model, judge = (network.to(device) for network in networks(recipe))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    optimizer_d = torch.optim.Adam(judge.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    bce = nn.BCEWithLogitsLoss()
 
-    def step() -> None:
+    def regression() -> None:
         scaled_l, ab = (tensor.to(device) for tensor in next(data))
-        loss = torch.nn.functional.l1_loss(model.raw(scaled_l), ab)
+        loss = F.l1_loss(model.raw(scaled_l), ab)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()
 
-    return step
+    def gan() -> None:
+        scaled_l, ab = (tensor.to(device) for tensor in next(data))
+        fake = model.raw(scaled_l)
+        judge.requires_grad_(True)
+        optimizer_d.zero_grad()
+        on_fake = judge(torch.cat((scaled_l, fake.detach()), 1))[-1]
+        on_real = judge(torch.cat((scaled_l, ab), 1))[-1]
+        loss_d = (bce(on_fake, torch.zeros_like(on_fake)) + bce(on_real, torch.ones_like(on_real))) / 2
+        loss_d.backward()
+        optimizer_d.step()
+        judge.requires_grad_(False)
+        optimizer.zero_grad()
+        maps = judge(torch.cat((scaled_l, fake), 1))
+        loss = bce(maps[-1], torch.ones_like(maps[-1])) + 100 * F.l1_loss(fake, ab)
+        if recipe == "nogan":
+            with torch.no_grad():
+                real = judge(torch.cat((scaled_l, ab), 1))
+            loss = loss + matching_loss(maps[:-1], real[:-1])
+        loss.backward()
+        optimizer.step()
+        loss_d.item()
+        loss.item()
+
+    return regression if recipe == "regression" else gan
 
 
-def our_step(folder: Path, device: torch.device) -> tuple[Any, str]:
-    model = new_model().to(device).to(memory_format=torch.channels_last)
-    source = open_source(folder)
-    config = TrainConfig(
-        data=str(folder),
-        output="unused",
-        recipe="regression",
-        generator="unet",
-        encoder_weights="none",
-        size=SIZE,
-        batch=BATCH,
-    )
+class OurStep:
+    """The step of `restore train`, and how long it waited for data."""
 
-    def loss(model: Model, scaled_l: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
-        return regression_loss("l1", model.raw(scaled_l), ab)
+    def __init__(self, config: TrainConfig, folder: Path, device: torch.device, workers: int) -> None:
+        source = open_source(folder)
+        model, judge = networks(config.recipe)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        precision = fastest_precision(model, config.batch, SIZE, device)
+        config = TrainConfig(**{**vars(config), "precision": precision})
+        judge = judge.to(device).to(memory_format=torch.channels_last)
+        run = Run(config, model.train(), device, source, source, judge)
+        learners = [generator_learner(run)]
+        if config.recipe == "regression":
 
-    run = Run(config, model, loss, device, source, source)
-    config = _resolve_precision(run, model)
-    run = Run(config, model, loss, device, source, source)
-    apply_precision(model, config.precision)
-    optimizer = _optimizer(config, model)
-    data = batches(CropDataset(source, SIZE, config.crop, 0), BATCH, 0, WORKERS, device.type == "cuda")
-    count = 0
+            def loss(output: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
+                return pixel_loss("l1", output, ab / config.ab_scale)
+
+            self.learn = steps.plain_step(learners[0], loss, autocast_of(run))
+        else:
+            learners.append(discriminator_learner(run))
+            self.learn = steps.gan_step(*learners, steps.Objective(config, None, adversarial=True), autocast_of(run))
+        for learner in learners:
+            learner.set_rate(1.0)
+        self.config, self.device = config, device
+        self.data = batches(CropDataset(source, Framing.of(config), 0), config.batch, 0, workers, device.type == "cuda")
+        self.waited = 0.0
+
+    def __call__(self) -> None:
+        start = time.perf_counter()
+        batch = next(self.data)
+        self.waited += time.perf_counter() - start
+        scaled_l, ab = network_input(batch.rgb.to(self.device, non_blocking=True), self.config, batch.numbers)
+        self.learn([(scaled_l, ab)])
+
+
+def our_data(folder: Path, device: torch.device, degrade: float, steps: int, batch: int, workers: int) -> float:
+    """Images per second up to tensors that the network takes."""
+    config = TrainConfig(size=SIZE, batch=batch, degrade=degrade)
+    data = batches(CropDataset(open_source(folder), Framing(SIZE), 0), batch, 0, workers, False)
 
     def step() -> None:
-        nonlocal count
-        _step(run, model, optimizer, next(data), count)
-        count += 1
+        got = next(data)
+        network_input(got.rgb.to(device), config, got.numbers)
 
-    return step, config.precision
-
-
-def plain_data(folder: Path, steps: int) -> float:
-    data = plain_batches(folder)
-    return images_per_second(lambda: next(data), steps, warm_up=8)
-
-
-def our_data(folder: Path, device: torch.device, degrade: float, steps: int) -> float:
-    """Images per second up to tensors that the network takes."""
-    config = TrainConfig(data=str(folder), output="unused", size=SIZE, batch=BATCH, degrade=degrade)
-    data = batches(CropDataset(open_source(folder), SIZE, config.crop, 0), BATCH, 0, WORKERS, False)
-    return images_per_second(lambda: network_input(next(data).rgb.to(device), config, 0), steps, warm_up=30)
+    return images_per_second(step, steps, batch, warm_up=30)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", choices=list(NETWORKS), default="pix2pix")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
     device = find_device("auto")
+    recipe, count, batch = arguments.recipe, arguments.steps, arguments.batch
+    workers = min(os.cpu_count() or 1, 16) if device.type == "cuda" else 2
+    given = {"recipe": recipe, "generator": NETWORKS[recipe], "encoder_weights": "none", "size": SIZE, "batch": batch}
+    if recipe == "nogan":
+        given |= {"feature_loss": "discriminator", "ab_scale": 110.0}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_colour_photos(folder, 128)
-        theirs_data = plain_data(folder, 5 * arguments.steps)
-        ours_data = our_data(folder, device, 0.0, 40 * arguments.steps)
-        degraded_data = our_data(folder, device, 0.5, 20 * arguments.steps)
-        step, precision = our_step(folder, device)
-        ours = images_per_second(step, arguments.steps)
-        theirs = images_per_second(plain_step(folder, device), arguments.steps)
-    print(f"pix2pix unet, {SIZE}×{SIZE}, batch {BATCH}, {WORKERS} workers, {device}; {machine()}")
+        theirs_data = images_per_second(plain_iterator(folder, batch, workers), 5 * count, batch, warm_up=8)
+        ours_data = our_data(folder, device, 0.0, 40 * count, batch, workers)
+        degraded_data = our_data(folder, device, 0.5, 20 * count, batch, workers)
+        step = OurStep(resolve(given), folder, device, workers)
+        for _ in range(2):
+            step()
+        step.waited = 0.0
+        ours = images_per_second(step, count, batch, warm_up=0)
+        waiting = step.waited * ours / (count * batch)
+        theirs = images_per_second(plain_step(recipe, plain_batches(folder, batch, workers), device), count, batch)
+    print(f"{recipe}, {NETWORKS[recipe]}, {SIZE}×{SIZE}, batch {batch}, {workers} workers, {device}; {machine()}")
     print(
-        f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   ratio {ours_data / theirs_data:.1f}"
+        f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   {ours_data / theirs_data:.1f} times"
     )
     print(f"  with film-like degradation, which the plain loop has not {degraded_data:16.1f}")
-    print(f"whole step plain {theirs:7.1f} images/s   restore {ours:7.1f}   ratio {ours / theirs:.2f}   ({precision})")
+    print(
+        f"whole step plain {theirs:7.1f} images/s   restore {ours:7.1f}   {ours / theirs:.2f} times "
+        f"({step.config.precision}; waiting for data {waiting:.1%}; {ours / PUBLISHED:.2f} of the P100's run)"
+    )
+
+
+def plain_iterator(folder: Path, batch: int, workers: int) -> Callable[[], Any]:
+    data = plain_batches(folder, batch, workers)
+    return lambda: next(data)
 
 
 if __name__ == "__main__":

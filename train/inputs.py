@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -18,18 +19,19 @@ _SCALED_L_OF_BYTE = scale_l(lightness_from_luma(torch.arange(256) / 255)).numpy(
 
 
 @torch.no_grad()
-def network_input(rgb: Tensor, config: TrainConfig, step: int) -> tuple[Tensor, Tensor]:
+def network_input(rgb: Tensor, config: TrainConfig, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Degraded, scaled L (N, 1, S, S) and clean ab (N, 2, S, S) in Lab units, on the device of `rgb`.
 
     Args:
         rgb: (N, 3, S, S) uint8.
+        numbers: of the samples; degradation follows from them and the run's seed.
     """
     if config.degrade == 0 and rgb.device.type == "cpu":
         grey = cv2.cvtColor(_tall(rgb), cv2.COLOR_RGB2GRAY)
         scaled_l = _batched(cv2.LUT(grey, _SCALED_L_OF_BYTE), rgb)
     else:
-        random = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        scaled_l = scale_l(lightness_from_luma(film_luma(rgb.float() / 255, config.degrade, random)))
+        seeds = [config.seed * 1_000_000_007 + number for number in numbers]
+        scaled_l = scale_l(lightness_from_luma(film_luma(rgb.float() / 255, config.degrade, seeds)))
     return scaled_l.contiguous(memory_format=torch.channels_last), clean_ab(rgb)
 
 

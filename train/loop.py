@@ -1,4 +1,4 @@
-"""The loop that the one-network recipes share: steps, schedule, averaging, validation, state."""
+"""The loop that all recipes share: stages, steps, averaging, measuring, state. What a step does, a recipe says."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.errors import RestoreError, Terminated
-from restore.files import write_atomically
+from restore.files import remove_stale_parts, write_atomically
 from restore.networks import Model
 from restore.sources import PhotoSource
 from restore.stopping import stop_gently
+from train import distributed
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
-from train.encoders import encoder_parameters
+from train.framing import Framing
 from train.inputs import network_input
-from train.precision import apply_precision, autocast, fastest_precision
-from train.state import Ema, RunState, load_state, save_state
-from train.validate import Validation
+from train.learner import Learner
+from train.schedule import Length, learning_rate, plan
+from train.state import Ema, RunState, Saved, load_state, save_state
+from train.steps import Chunk, Step
+from train.validate import Scores, Validation
 from train.watch import Watch
 
-_RECORD_EVERY = 20
 LICENCE = "As the training data's terms allow; see the record of the training data."
-
-Loss = Callable[[Model, Tensor, Tensor], Tensor]
-"""(model, scaled L (N, 1, S, S), ab (N, 2, S, S) in Lab units) → scalar."""
+_PEAK_BEFORE_COLLAPSE, _COLLAPSED = 20.0, 2.0  # colourfulness in % of the originals'
+_WORSE_THAN_GREY = 1.6  # ab error as a multiple of all-grey's
 
 
 @dataclass(frozen=True)
@@ -39,206 +42,316 @@ class Run:
 
     config: TrainConfig
     model: Model
-    loss: Loss
     device: torch.device
     training: PhotoSource
     held_out: PhotoSource
+    discriminator: nn.Module | None = None
     resume: bool = False
     quiet: bool = False
 
 
+@dataclass(frozen=True)
+class Learning:
+    """Who learns in a stage, and how."""
+
+    learners: dict[str, Learner]
+    step: Step
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run.
+
+    Args:
+        share: of the run's length; 0 for a stage of `--discriminator-steps`.
+        begin: makes the optimisers, when the stage begins.
+        measured: whether the generator learns, so that measuring it makes sense.
+    """
+
+    name: str
+    share: float
+    begin: Callable[[], Learning]
+    measured: bool = True
+
+
 class DivergedError(RestoreError):
-    """The loss is no longer a number."""
+    """A loss is no longer a number, or the generator gives no colour any more."""
 
     exit_code = 9
 
 
-def train(run: Run) -> None:
-    """Train until the run's bound, an interrupt, or a loss that is not finite.
+def train(run: Run, stages: list[Stage]) -> None:
+    """Train through the stages until each one's bound, an interrupt, or divergence.
 
     Ctrl-C and SIGTERM save the state and the weights, and are raised again.
     """
-    model = run.model.to(run.device).to(memory_format=torch.channels_last)
-    optimizer = _optimizer(run.config, model)
-    ema = Ema(model, run.config.ema)
-    state = load_state(run.config.folder, model, ema, optimizer) if run.resume else RunState()
-    config = run.config if run.resume else _resolve_precision(run, model)
-    run = replace(run, config=config)
-    write_atomically(config.folder / CONFIG_NAME, lambda stream: stream.write(config.to_json().encode()))
-    apply_precision(model, config.precision)
-    with Watch(config.folder, state.step, run.quiet) as watch:
+    config = run.config
+    lengths = plan(config, [(stage.name, stage.share) for stage in stages], len(run.training))
+    ema = Ema(run.model, config.ema)
+    networks: dict[str, nn.Module] = {"generator": run.model, "ema": ema.model}
+    if run.discriminator is not None:
+        networks["discriminator"] = run.discriminator
+    saved = load_state(config.folder, networks) if run.resume else Saved(RunState(), {})
+    first = distributed.rank() == 0
+    if first:
+        remove_stale_parts(config.folder)
+        write_atomically(config.folder / CONFIG_NAME, lambda stream: stream.write(config.to_json().encode()))
+    silent = run.quiet or not first
+    with Watch(config.folder, saved.run.step, silent, active=first, board=config.tensorboard) as watch:
         watch.say(
             f"{len(run.training)} training and {len(run.held_out)} held-out pictures; "
-            f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}; "
-            f"run {config.folder}"
+            f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}"
+            f"{f', {distributed.processes()} processes' if distributed.processes() > 1 else ''}; run {config.folder}"
         )
-        validation = Validation(run.held_out, config, run.device)
+        session = _Session(run, ema, networks, saved.run, watch)
+        for number in range(saved.run.stage, len(stages)):
+            session.run_stage(stages[number], lengths[number], number, len(stages), saved.learners)
+            saved.learners = {}
+        session.finish()
+
+
+class _Session:
+    """A run under way."""
+
+    def __init__(self, run: Run, ema: Ema, networks: dict[str, nn.Module], state: RunState, watch: Watch) -> None:
+        self.run, self.config, self.ema, self.networks, self.state, self.watch = (
+            run, run.config, ema, networks, state, watch,
+        )  # fmt: skip
+        self.validation = Validation(run.held_out, run.config, run.device)
+        self.learners: dict[str, Learner] = {}
+        self.measured_at = -1
+        self.sums: dict[str, Tensor] = {}
+        self.waiting: list[str] = []  # unreadable pictures that other processes have not heard of
+
+    def run_stage(self, stage: Stage, length: Length, number: int, stages: int, saved: dict[str, Any]) -> None:
+        """Train one stage from where the state stands, and leave the state at the beginning of the next."""
+        learning = stage.begin()
+        self.learners = learning.learners
+        for name, learner in self.learners.items():
+            if saved:
+                learner.load(saved[name])
+        if stages > 1:
+            self.watch.say(f"stage {number + 1} of {stages}: {stage.name}")
         whole_step = False
         try:
             # A signal waits for the step in hand, so that what is saved is a whole step; a second one does not wait.
             with stop_gently() as stopping:
-                _steps(run, model, ema, optimizer, state, watch, validation, stopping)
+                stopped = self._steps(stage, learning.step, length, stopping)
                 whole_step = True
         except (KeyboardInterrupt, Terminated):
             if not whole_step:
                 raise
-            _save(run, state, model, ema, optimizer)
-            watch.say(f"stopped at step {state.step}; `restore train --resume --output {config.folder}` goes on")
+            self._save_stopped()
             raise
-        _save(run, state, model, ema, optimizer)
-        _validate(run, state, ema, watch, validation)
+        if stopped:  # by a signal that reached another process of a distributed run
+            self._save_stopped()
+            raise Terminated
+        self._save()  # before measuring, which may take minutes and be interrupted
+        if stage.measured:
+            self._measure()
+        if number + 1 < stages:
+            self.state.stage, self.state.stage_step, self.state.stage_seconds = number + 1, 0, 0.0
+            self.state.stage_over = False
+            self.learners = {}
+        self._save()
+
+    def finish(self) -> None:
+        """The last word."""
+        state, config = self.state, self.config
         if state.broken:
-            watch.say(f"{len(state.broken)} pictures could not be read; {watch.metrics_path} names them")
-        watch.say(
-            f"done: {state.step} steps, {state.seconds / 60:.1f} minutes; "
-            f"best checkpoint {config.folder / 'best.safetensors'}"
+            self.watch.say(f"{len(state.broken)} pictures could not be read; {self.watch.metrics_path} names them")
+        self.watch.say(
+            f"done: {state.step} steps, {state.seconds / 60:.1f} minutes; best checkpoint "
+            f"{config.folder / 'best.safetensors'} of step {state.best_step}"
         )
 
-
-def _steps(
-    run: Run,
-    model: Model,
-    ema: Ema,
-    optimizer: torch.optim.Optimizer,
-    state: RunState,
-    watch: Watch,
-    validation: Validation,
-    stopping: Callable[[], bool],
-) -> None:
-    config = run.config
-    total = config.total_steps(len(run.training))
-    data = _batches(run, state.step)
-    began, began_at = time.monotonic() - state.seconds, state.step
-    validated = 0.0  # seconds spent on validation, which no bound counts
-    started = time.monotonic()
-    model.train()
-    while (done := _done(config, state, total)) < 1 and not stopping():
-        batch = next(data)
-        _note_broken(batch.broken, state, watch)
-        rate = _learning_rate(done, config.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
-        loss, norm = _step(run, model, optimizer, batch, state.step)
-        state.step += 1
-        ema.update(model, state.step)
-        state.seconds = time.monotonic() - began - validated
-        if state.step % _RECORD_EVERY == 0 or (total and state.step >= total):
-            value = float(loss)
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"the loss is {value} at step {state.step}",
-                    f"Lower --learning-rate; {config.folder} keeps the last good state",
-                )
-            images = (state.step - began_at) * config.batch / max(time.monotonic() - started - validated, 1e-9)
-            left = state.seconds * (1 - done) / max(done, 1e-9)
-            watch.record(
-                state.step, loss=value, lr=optimizer.param_groups[-1]["lr"], norm=float(norm), images_per_second=images
-            )
-            watch.advance(state.step, done, value, images, left)
-        if state.step % config.save_every == 0:
-            _save(run, state, model, ema, optimizer)
-        if state.step % config.val_every == 0:
+    def _steps(self, stage: Stage, step: Step, length: Length, stopping: Callable[[], bool]) -> bool:
+        """Steps until the stage is over; returns whether a signal ended it."""
+        config, state = self.config, self.state
+        data = self._batches(state.step)
+        began, began_at = time.monotonic(), state.step
+        seconds, stage_seconds = state.seconds, state.stage_seconds
+        paused = 0.0  # seconds spent on measuring, which no bound counts
+        self.sums = {name: torch.tensor(value) for name, value in state.sums.items()}
+        self._train_mode()
+        while True:
+            # One process's clock and signals decide for all.
+            done, stop = distributed.largest(length.done(state.stage_step, state.stage_seconds), float(stopping()))
+            if stop or done >= 1 or state.stage_over:
+                return bool(stop)
+            share = learning_rate(config.schedule, done, config.warmup)
+            for learner in self.learners.values():
+                learner.set_rate(share)
+            batch = next(data)
+            losses = step(self._chunks(batch))
+            state.step += 1
+            state.stage_step += 1
+            if stage.measured:
+                self.ema.update(self.run.model, state.step)
+            elapsed = time.monotonic() - began - paused
+            state.seconds, state.stage_seconds = seconds + elapsed, stage_seconds + elapsed
+            self._note_broken(batch.broken)
+            self._sum(losses)
+            if state.step % config.record_every == 0 or length.done(state.stage_step, state.stage_seconds) >= 1:
+                speed = (state.step - began_at) * config.batch / max(elapsed, 1e-9)
+                self._record(stage, losses, length, speed)
+            self._end_epoch()
+            if state.step % config.save_every == 0:
+                self._save()
+            if not stage.measured:
+                continue
             pause = time.monotonic()
-            _validate(run, state, ema, watch, validation)
-            model.train()
-            validated += time.monotonic() - pause
+            if state.step % config.val_every == 0:
+                self._measure()
+                self._train_mode()
+                if config.patience and state.step - state.best_step >= config.patience * config.val_every:
+                    self.watch.say(
+                        f"stage {stage.name} ends at step {state.step}: {config.patience} measurements without a "
+                        f"better one than at step {state.best_step}"
+                    )
+                    state.stage_over = True
+            elif config.sample_every and state.step % config.sample_every == 0 and distributed.rank() == 0:
+                self.validation.sample(self.ema.model, self._sheet())
+            paused += time.monotonic() - pause
 
+    def _train_mode(self) -> None:
+        for network in (self.run.model, self.run.discriminator):
+            if network is None:
+                continue
+            network.train()
+            if self.config.freeze_norms:
+                for module in network.modules():
+                    if isinstance(module, nn.BatchNorm2d):
+                        module.eval()
 
-def _note_broken(names: list[str], state: RunState, watch: Watch) -> None:
-    """Name each unreadable picture once, however many epochs meet it."""
-    for name in names:
-        if name not in state.broken:
-            state.broken[name] = state.step
-            watch.record(state.step, broken=name)
-            watch.say(f"{name} can't be read and is passed over")
+    def _chunks(self, batch: Batch) -> list[Chunk]:
+        """Network inputs of this process's part of a batch, in as many parts as memory asks for."""
+        config, step = self.config, self.state.step
+        # Dropout, the same after --resume, and another one in each process.
+        torch.manual_seed(config.seed * 1_000_003 + step + distributed.rank() * 1_000_000_007)
+        scaled_l, ab = network_input(batch.rgb.to(self.run.device, non_blocking=True), config, batch.numbers)
+        return list(zip(scaled_l.chunk(config.accumulate), ab.chunk(config.accumulate), strict=True))
 
+    def _sum(self, losses: dict[str, Tensor]) -> None:
+        for name, value in losses.items():
+            if name.startswith("loss"):
+                self.sums[name] = self.sums.get(name, torch.zeros(())).to(value.device) + value.detach().float()
+        self.state.summed += 1
 
-def _step(run: Run, model: Model, optimizer: torch.optim.Optimizer, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-    torch.manual_seed(run.config.seed * 1_000_003 + step)  # dropout, the same after --resume
-    scaled_l, ab = network_input(batch.rgb.to(run.device, non_blocking=True), run.config, step)
-    with autocast(run.config.precision, run.device):
-        loss = run.loss(model, scaled_l, ab)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
-    optimizer.step()
-    return loss.detach(), norm
+    def _record(self, stage: Stage, losses: dict[str, Tensor], length: Length, speed: float) -> None:
+        """A line of losses, rates and speed, and the progress; here losses that are no numbers are met."""
+        config, state = self.config, self.state
+        values = distributed.means(losses)
+        for name, value in values.items():
+            if not math.isfinite(value) and not (name.startswith("norm") and config.precision == "fp16"):
+                raise DivergedError(
+                    f"{name} is {value} at step {state.step}",
+                    f"Lower --learning-rate; {config.folder} keeps the last good state and the best checkpoint",
+                )
+        rates = {"lr" if name == "generator" else f"lr_{name}": one.rate for name, one in self.learners.items()}
+        self.watch.record(state.step, stage=stage.name, **values, **rates, images_per_second=speed)
+        done = length.done(state.stage_step, state.stage_seconds)
+        shown = {name: value for name, value in values.items() if name in ("loss", "loss_G", "loss_D")}
+        left = state.stage_seconds * (1 - done) / max(done, 1e-9)
+        self.watch.advance(stage.name, state.stage_step, done, shown, speed, left)
 
+    def _end_epoch(self) -> None:
+        """A line with the mean losses of an epoch, at the step that ends it."""
+        config, state, count = self.config, self.state, len(self.run.training)
+        epoch = state.step * config.batch // count
+        if epoch == (state.step - 1) * config.batch // count:
+            return
+        means = distributed.means({name: total / state.summed for name, total in self.sums.items()})
+        self.watch.record(state.step, epoch=epoch, **{f"mean_{name}": value for name, value in means.items()})
+        self.sums, state.summed = {}, 0
 
-def _batches(run: Run, first_step: int) -> Iterator[Batch]:
-    config = run.config
-    workers = min(os.cpu_count() or 1, 8) if config.workers is None else config.workers
-    dataset = CropDataset(run.training, config.size, config.crop, config.seed)
-    return batches(dataset, config.batch, first_step, workers, run.device.type == "cuda")
+    def _note_broken(self, names: list[str]) -> None:
+        """Name each unreadable picture once, however many epochs meet it."""
+        state = self.state
+        self.waiting += names
+        if distributed.processes() > 1 and state.step % self.config.record_every:
+            return  # shared now and then, not every step
+        waiting, self.waiting = self.waiting, []
+        for name in [name for part in distributed.gathered(waiting) for name in part]:
+            if name not in state.broken:
+                state.broken[name] = state.step
+                self.watch.record(state.step, broken=name)
+                self.watch.say(f"{name} can't be read and is passed over")
 
+    def _batches(self, first_step: int) -> Iterator[Batch]:
+        config = self.config
+        workers = min(os.cpu_count() or 1, 8) if config.workers is None else config.workers
+        dataset = CropDataset(self.run.training, Framing.of(config), config.seed)
+        place = (distributed.rank(), distributed.processes())
+        return batches(dataset, config.batch, first_step, workers, self.run.device.type == "cuda", *place)
 
-def _resolve_precision(run: Run, model: Model) -> TrainConfig:
-    if run.config.precision != "auto":
-        return run.config
-    model.train()
-    rgb = torch.randint(0, 256, (run.config.batch, 3, run.config.size, run.config.size), dtype=torch.uint8)
-    scaled_l, ab = network_input(rgb.to(run.device), run.config, 0)
-    return replace(run.config, precision=fastest_precision(model, lambda: run.loss(model, scaled_l, ab), run.device))
-
-
-def _optimizer(config: TrainConfig, model: Model) -> torch.optim.Optimizer:
-    """AdamW; a pretrained encoder learns more slowly, and neither norms nor biases decay."""
-    pretrained = config.encoder_weights != "none" or config.init is not None
-    encoder = {id(p) for p in encoder_parameters(model)} if pretrained else set()
-    groups = []
-    for in_encoder, peak in ((True, config.encoder_learning_rate), (False, config.learning_rate)):
-        members = [p for p in model.parameters() if (id(p) in encoder) == in_encoder]
-        for decays in (True, False):
-            chosen = [p for p in members if (p.ndim > 1) == decays]
-            if chosen:
-                groups.append({"params": chosen, "peak": peak, "weight_decay": config.weight_decay if decays else 0.0})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
-
-
-def _learning_rate(done: float, warmup: float) -> float:
-    """Linear warm-up, then a cosine to a hundredth; a share of the peak."""
-    if done < warmup:
-        return max(done / warmup, 0.01)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup + 1e-9)))
-
-
-def _done(config: TrainConfig, state: RunState, total: int | None) -> float:
-    """The share of the run that is over, by whichever bound is nearer."""
-    by_steps = state.step / total if total else 0.0
-    by_time = state.seconds / (config.minutes * 60) if config.minutes else 0.0
-    return max(by_steps, by_time)
-
-
-def _save(run: Run, state: RunState, model: Model, ema: Ema, optimizer: torch.optim.Optimizer) -> None:
-    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
-        raise DivergedError(
-            f"the weights are no longer numbers at step {state.step}",
-            f"Lower --learning-rate; {run.config.folder} keeps the last good state",
+    def _save_stopped(self) -> None:
+        self._save()
+        self.watch.say(
+            f"stopped at step {self.state.step}; `restore train --resume --output {self.config.folder}` goes on"
         )
-    save_state(run.config.folder, state, model, ema, optimizer)
-    save_checkpoint(run.config.folder / "last.safetensors", ema.model, _info(run, state))
 
+    def _save(self) -> None:
+        for name, network in self.networks.items():
+            if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
+                raise DivergedError(
+                    f"the weights of the {name} are no longer numbers at step {self.state.step}",
+                    f"Lower --learning-rate; {self.config.folder} keeps the last good state and the best checkpoint",
+                )
+        # Sums are of this process alone until an epoch ends; what a resumed run begins with is the mean of all.
+        self.state.sums = distributed.means(self.sums)
+        if distributed.rank() == 0:
+            learners = {name: learner.state() for name, learner in self.learners.items()}
+            save_state(self.config.folder, self.state, self.networks, learners)
+            save_checkpoint(self.config.folder / "last.safetensors", self.ema.model, self._info())
+        distributed.wait()
 
-def _validate(run: Run, state: RunState, ema: Ema, watch: Watch, validation: Validation) -> None:
-    scores = validation.measure(ema.model, run.config.folder / "samples" / f"{state.step:07d}.png")
-    watch.record(state.step, validation=scores.record)
-    watch.say(f"step {state.step}: {scores.text}")
-    if scores.rank > state.best:
-        state.best = scores.rank
-        save_checkpoint(run.config.folder / "best.safetensors", ema.model, _info(run, state, scores.record))
+    def _sheet(self) -> Path:
+        return self.config.folder / "samples" / f"{self.state.step:07d}.png"
 
+    def _measure(self) -> None:
+        """Measure the averaged generator on held-out pictures; keep it where it is the best so far."""
+        state = self.state
+        if self.measured_at == state.step:
+            return
+        self.measured_at = state.step
+        scores = self.validation.measure(self.ema.model, self._sheet())
+        self.watch.record(state.step, validation=scores.record)
+        self.watch.say(f"step {state.step}: {scores.text}")
+        self._check_collapse(scores)
+        state.peak_colorfulness = max(state.peak_colorfulness, scores.record["colorfulness_percent"])
+        if scores.rank > state.best:
+            state.best, state.best_step = scores.rank, state.step
+            if distributed.rank() == 0:
+                save_checkpoint(self.config.folder / "best.safetensors", self.ema.model, self._info(scores.record))
 
-def _info(run: Run, state: RunState, scores: dict[str, float] | None = None) -> CheckpointInfo:
-    config = run.config
-    record = {
-        "recipe": config.recipe,
-        "pictures": len(run.training),
-        "steps": state.step,
-        "minutes": round(state.seconds / 60, 1),
-        "batch": config.batch,
-        "size": config.size,
-        "seed": config.seed,
-        "init": config.init,
-        "validation": scores,
-    }
-    return CheckpointInfo(name=config.folder.name, licence=LICENCE, training=record)
+    def _check_collapse(self, scores: Scores) -> None:
+        """A generator that had learned to colour and gives none any more, or the same to all, does not come back."""
+        colour, state = scores.record["colorfulness_percent"], self.state
+        said = ""
+        if colour < _COLLAPSED and state.peak_colorfulness > _PEAK_BEFORE_COLLAPSE:
+            said = f"colourfulness fell from {state.peak_colorfulness:.0f} to {colour:.0f} % of the originals'"
+        elif scores.record["ab_rmse"] > _WORSE_THAN_GREY * scores.record["ab_rmse_grey"] and state.best > 0:
+            said = f"the ab error is {scores.record['ab_rmse']:.1f}, far above all-grey's"
+        if said:
+            raise DivergedError(
+                f"the generator collapsed by step {state.step}: {said}",
+                f"{self.config.folder} keeps the best checkpoint, of step {state.best_step}; lower --learning-rate or "
+                "--gan-weight, or go on from it with --init",
+            )
+
+    def _info(self, scores: dict[str, float] | None = None) -> CheckpointInfo:
+        config, state = self.config, self.state
+        record = {
+            "recipe": config.recipe,
+            "preset": config.preset,
+            "pictures": len(self.run.training),
+            "steps": state.step,
+            "minutes": round(state.seconds / 60, 1),
+            "batch": config.batch,
+            "size": config.size,
+            "seed": config.seed,
+            "init": config.init,
+            "validation": scores,
+        }
+        return CheckpointInfo(name=config.folder.name, licence=LICENCE, training=record)

@@ -1,4 +1,4 @@
-"""Losses on ab."""
+"""Losses on ab, of generators and of discriminators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restore.color import AB_SCALE
+from restore.color import lab_to_rgb, unscale_l
 
 _NEIGHBOURS = 5
 _SIGMA = 5.0
@@ -14,7 +14,7 @@ _EXTENT = 110  # the lookup table reaches from −110 to 110 in steps of one uni
 
 
 def at_size(ab: Tensor, height: int, width: int) -> Tensor:
-    """(N, 2, H, W) to (N, 2, height, width) by area averaging."""
+    """(N, C, H, W) to (N, C, height, width) by area averaging."""
     return ab if ab.shape[-2:] == (height, width) else F.interpolate(ab, (height, width), mode="area")
 
 
@@ -60,14 +60,61 @@ def balanced_cross_entropy(logits: Tensor, ab: Tensor, labels: SoftLabels, weigh
     return (weight * cross_entropy).sum() / weight.sum()
 
 
-_REGRESSION = {"l1": F.l1_loss, "mse": F.mse_loss, "huber": F.smooth_l1_loss}
+_PIXEL = {"l1": F.l1_loss, "mse": F.mse_loss, "huber": F.smooth_l1_loss}
 
 
-def regression_loss(name: str, output: Tensor, ab: Tensor) -> Tensor:
+def pixel_loss(name: str, output: Tensor, scaled_ab: Tensor) -> Tensor:
     """L1, MSE or Huber (`smooth_l1`) between scaled ab.
 
     Args:
         output: (N, 2, h, w) in [−1, 1].
-        ab: (N, 2, H, W) in Lab units.
+        scaled_ab: (N, 2, H, W), likewise; reduced to the output's size by area averaging.
     """
-    return _REGRESSION[name](output.float(), at_size(ab, *output.shape[-2:]) / AB_SCALE)
+    return _PIXEL[name](output.float(), at_size(scaled_ab, *output.shape[-2:]))
+
+
+def discriminator_loss(kind: str, on_real: Tensor, on_fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The halves of the discriminator's loss, for real and fake; their mean is the loss.
+
+    Args:
+        kind: `vanilla` (Goodfellow et al. 2014, arXiv:1406.2661), `lsgan` (Mao et al. 2016, arXiv:1611.04076) or
+            `hinge` (Lim & Ye 2017, arXiv:1705.02894).
+        on_real, on_fake: logits of any shape.
+    """
+    real, fake = on_real.float(), on_fake.float()
+    if kind == "hinge":
+        return F.relu(1 - real).mean(), F.relu(1 + fake).mean()
+    return _towards(kind, real, 1.0), _towards(kind, fake, 0.0)
+
+
+def adversarial_loss(kind: str, on_fake: Tensor) -> Tensor:
+    """What the generator pays for fakes that are found out; see `discriminator_loss`."""
+    fake = on_fake.float()
+    return -fake.mean() if kind == "hinge" else _towards(kind, fake, 1.0)
+
+
+def _towards(kind: str, logits: Tensor, label: float) -> Tensor:
+    wanted = torch.full_like(logits, label)
+    return F.mse_loss(logits, wanted) if kind == "lsgan" else F.binary_cross_entropy_with_logits(logits, wanted)
+
+
+def colorfulness_loss(scaled_l: Tensor, scaled_ab: Tensor, ab_scale: float) -> Tensor:
+    """1 − colourfulness / 100 of the coloured pictures (DDColor, Kang et al. 2023, arXiv:2212.11613, equation 5).
+
+    Colourfulness is Hasler and Süsstrunk's, of sRGB in levels of 255, a picture at a time.
+
+    Args:
+        scaled_l: (N, 1, H, W) in [−1, 1]. scaled_ab: (N, 2, h, w) in [−1, 1].
+    """
+    red, green, blue = (255 * to_rgb(scaled_l, scaled_ab, ab_scale)).unbind(1)
+    opponents = torch.stack((red - green, (red + green) / 2 - blue)).flatten(2)  # (2, N, pixels)
+    # The roots' slope at zero is infinite, and a grey picture stands there.
+    spread = (opponents.var(2).sum(0) + 1e-3).sqrt()
+    offset = (opponents.mean(2).square().sum(0) + 1e-3).sqrt()
+    return 1 - ((spread + 0.3 * offset) / 100).mean()
+
+
+def to_rgb(scaled_l: Tensor, scaled_ab: Tensor, ab_scale: float) -> Tensor:
+    """sRGB in [0, 1], clipped, (N, 3, h, w), of L (N, 1, H, W) and ab (N, 2, h, w), both in [−1, 1]; differentiable."""
+    lightness = unscale_l(at_size(scaled_l.float(), *scaled_ab.shape[-2:]))
+    return lab_to_rgb(torch.cat((lightness, scaled_ab.float() * ab_scale), dim=1)).clamp(0, 1)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor
 
 from restore.networks import Model
 from restore.networks.efficientnet_unet import EfficientNetUNet
@@ -15,7 +13,8 @@ from restore.networks.efficientnet_unet import EfficientNetUNet
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The context a forward pass runs in. `mixed` is bf16 for all but a depthwise encoder."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision != "fp32")
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
 
 
 def apply_precision(model: Model, precision: str) -> None:
@@ -23,21 +22,26 @@ def apply_precision(model: Model, precision: str) -> None:
         model.generator.exact_encoder = precision == "mixed"
 
 
-def fastest_precision(model: Model, step: Callable[[], Tensor], device: torch.device) -> str:
-    """Time forward and backward passes of `step` in each precision. Weights and statistics are as before afterwards."""
+def fastest_precision(model: Model, batch: int, size: int, device: torch.device) -> str:
+    """Time forward and backward passes of the generator in each precision on a CPU; a GPU has bf16, or else fp16.
+
+    Weights and statistics are as before afterwards.
+    """
     if device.type != "cpu":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        return "fp32" if device.type != "cuda" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    scaled_l = torch.randn(batch, 1, size, size).contiguous(memory_format=torch.channels_last)
     candidates = ["fp32", "bf16"] + (["mixed"] if isinstance(model.generator, EfficientNetUNet) else [])
     seconds: dict[str, float] = {}
+    model.train()
     for precision in candidates:
         apply_precision(model, precision)
         times = []
         for _ in range(3):
             start = time.perf_counter()
             with autocast(precision, device):
-                loss = step()
-            loss.backward()
+                raw = model.raw(scaled_l)
+            raw.float().square().mean().backward()
             times.append(time.perf_counter() - start)
         seconds[precision] = min(times[1:])
     model.zero_grad(set_to_none=True)

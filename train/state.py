@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch import nn
 
 from restore.errors import InputError
 from restore.files import write_atomically
@@ -37,27 +38,61 @@ class Ema:
 
 @dataclass
 class RunState:
-    """Where a run stands. `broken` has the names of unreadable pictures, and the steps that met them first."""
+    """Where a run stands.
+
+    Args:
+        step, seconds: of training, in all.
+        stage, stage_step, stage_seconds: which stage, and where in it.
+        stage_over: `--patience` has ended the stage.
+        best, best_step: the highest rank so far, and where it was measured.
+        peak_colorfulness: the highest measured so far, in % of the originals'; a collapse is told by it.
+        broken: unreadable pictures, and the steps that met them first.
+        sums, summed: losses of the epoch so far, and of how many steps.
+    """
 
     step: int = 0
     seconds: float = 0.0
+    stage: int = 0
+    stage_step: int = 0
+    stage_seconds: float = 0.0
+    stage_over: bool = False
     best: float = float("-inf")
+    best_step: int = 0
+    peak_colorfulness: float = 0.0
     broken: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
+    summed: int = 0
 
 
-def save_state(folder: Path, state: RunState, model: Model, ema: Ema, optimizer: Optimizer) -> None:
-    """Write everything a resumed run needs, atomically. Order of data and augmentation follow from seed and step."""
+@dataclass
+class Saved:
+    """A state file's content; learners are filled when their stage begins."""
+
+    run: RunState
+    learners: dict[str, Any]
+
+
+def save_state(
+    folder: Path, state: RunState, networks: Mapping[str, nn.Module], learners: Mapping[str, dict[str, Any]]
+) -> None:
+    """Write everything a resumed run needs, atomically.
+
+    Order of data, augmentation and dropout follow from seed and step, and so does the schedule.
+
+    Args:
+        networks: generator, its average, and the discriminator if there is one.
+        learners: of the stage in hand: optimiser and scaler.
+    """
     content = {
         "state": vars(state),
-        "model": model.state_dict(),
-        "ema": ema.model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "networks": {name: network.state_dict() for name, network in networks.items()},
+        "learners": dict(learners),
     }
     write_atomically(folder / STATE_NAME, lambda stream: torch.save(content, stream))
 
 
-def load_state(folder: Path, model: Model, ema: Ema, optimizer: Optimizer) -> RunState:
-    """The inverse of `save_state`.
+def load_state(folder: Path, networks: Mapping[str, nn.Module]) -> Saved:
+    """The inverse of `save_state`; fills the networks.
 
     Raises:
         InputError: no state in this folder, or a damaged one.
@@ -65,10 +100,9 @@ def load_state(folder: Path, model: Model, ema: Ema, optimizer: Optimizer) -> Ru
     path = folder / STATE_NAME
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(content["model"])
-        ema.model.load_state_dict(content["ema"])
-        optimizer.load_state_dict(content["optimizer"])
-        return RunState(**content["state"])
+        for name, network in networks.items():
+            network.load_state_dict(content["networks"][name])
+        return Saved(RunState(**content["state"]), content["learners"])
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} holds no {STATE_NAME}: the run ended before it saved anything",

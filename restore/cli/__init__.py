@@ -13,7 +13,7 @@ from restore import __version__
 from restore.cli.eval import app as eval_app
 from restore.cli.models import app as models_app
 from restore.cli.photos import photos
-from restore.cli.train import train
+from restore.cli.train import PASS_ON, runs, train
 from restore.cli.video import video
 from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
 from restore.stopping import raise_on_sigterm
@@ -29,7 +29,8 @@ app = typer.Typer(
 app.command()(photos)
 app.command()(video)
 app.add_typer(eval_app, name="eval")
-app.command()(train)
+app.command(context_settings=PASS_ON)(train)
+app.command()(runs)
 app.add_typer(models_app, name="models")
 
 

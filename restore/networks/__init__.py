@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from restore.networks.config import GeneratorConfig, HeadConfig, ModelConfig
 from restore.networks.efficientnet_unet import EfficientNetUNet
 from restore.networks.heads import ClassesHead, Head, RegressionHead, build_head
+from restore.networks.residual_unet import ResidualUNet
+from restore.networks.resnet_regression import ResNetRegression
 from restore.networks.resnet_unet import ResNetUNet
 from restore.networks.unet import UNet
 
@@ -25,7 +27,9 @@ __all__ = [
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "unet": UNet,
+    "residual_unet": ResidualUNet,
     "resnet_unet": ResNetUNet,
+    "resnet_regression": ResNetRegression,
     "efficientnet_unet": EfficientNetUNet,
 }
 

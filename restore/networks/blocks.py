@@ -39,3 +39,14 @@ def conv_norm_act(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Se
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
+
+
+def resnet_names(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a network with torchvision's ResNet in `stem` and `stages`, under torchvision's names."""
+    names = {"stem.0.": "conv1.", "stem.1.": "bn1.", **{f"stages.{i}.": f"layer{i + 1}." for i in range(4)}}
+    return {
+        theirs + name.removeprefix(ours): tensor
+        for name, tensor in network.state_dict(keep_vars=True).items()
+        for ours, theirs in names.items()
+        if name.startswith(ours)
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from restore.color import AB_SCALE
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -28,12 +30,14 @@ class HeadConfig:
             network was trained towards, 1 gives back the natural one. `classes` only.
         vividness: None for the annealed mean; else the colour of least expected cost instead, which needs neither T nor
             u: what an error in a rare colour costs beside one in a common colour, in Lab units. 0 is calm, 30 vivid.
+        ab_scale: ab of which the network says 1, in Lab units; 110, or 128 in one published project. `regression` only.
     """
 
     kind: str
     temperature: float = 0.7
     rebalance: float = 0.0
     vividness: float | None = None
+    ab_scale: float = AB_SCALE
 
 
 @dataclass(frozen=True)

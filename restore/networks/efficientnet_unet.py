@@ -65,14 +65,14 @@ class _MBConv(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Encoder: (N, 1, H, W) to five feature maps at strides 2, 4, 8, 16 and 32."""
+    """Encoder: (N, in_channels, H, W) to five feature maps at strides 2, 4, 8, 16 and 32."""
 
-    def __init__(self, variant: int = 0) -> None:
+    def __init__(self, variant: int = 0, in_channels: int = 1) -> None:
         super().__init__()
         if variant not in _VARIANTS:
             raise ValueError(f"variant must be one of {sorted(_VARIANTS)}, not {variant}")
         wide, deep = _VARIANTS[variant]
-        self.stem = _conv(1, 32, 3, 2)
+        self.stem = _conv(in_channels, 32, 3, 2)
         self.stages = nn.ModuleList()
         channels = 32
         self.channels: list[int] = []

@@ -29,14 +29,20 @@ def quantised_ab_bins() -> Tensor:
 
 
 class RegressionHead(nn.Module):
-    """Two tanh channels: ab / 110."""
+    """Two tanh channels: ab / ab_scale."""
 
     out_channels = 2
     tanh = True
 
+    def __init__(self, ab_scale: float = AB_SCALE) -> None:
+        super().__init__()
+        if not ab_scale > 0:
+            raise ValueError(f"ab_scale must be above 0, not {ab_scale}")
+        self.ab_scale = ab_scale
+
     def decode(self, raw: Tensor) -> Tensor:
         """(N, 2, h, w) in [−1, 1] to ab in Lab units."""
-        return raw.float() * AB_SCALE
+        return raw.float() * self.ab_scale
 
 
 def class_weights(prior: Tensor, uniform_share: float = _TRAINING_SHARE) -> Tensor:
@@ -127,7 +133,7 @@ Head = RegressionHead | ClassesHead
 
 def build_head(config: HeadConfig) -> Head:
     if config.kind == "regression":
-        return RegressionHead()
+        return RegressionHead(config.ab_scale)
     if config.kind == "classes":
         return ClassesHead(config.temperature, config.rebalance, config.vividness)
     raise ValueError(f"unknown head {config.kind!r}; known: classes, regression")

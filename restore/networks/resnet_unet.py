@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from restore.networks.blocks import PixelShuffleUp, conv_norm_act
+from restore.networks.blocks import PixelShuffleUp, conv_norm_act, resnet_names
 
 _DEPTHS = (18, 34, 50)
 
@@ -32,6 +32,7 @@ class ResNetUNet(nn.Module):
             raise ValueError(f"depth must be one of {list(_DEPTHS)}, not {depth}")
         if output_stride not in (1, 2, 4):
             raise ValueError(f"output_stride must be 1, 2 or 4, not {output_stride}")
+        self.depth = depth
         self.output_stride = output_stride
         from torchvision import models  # a second at start-up, which other networks need not spend
 
@@ -56,13 +57,7 @@ class ResNetUNet(nn.Module):
 
     def encoder_state(self) -> dict[str, Tensor]:
         """The encoder's tensors under torchvision's names, for loading weights into (the classifier left out)."""
-        names = {"stem.0.": "conv1.", "stem.1.": "bn1.", **{f"stages.{i}.": f"layer{i + 1}." for i in range(4)}}
-        state = {}
-        for name, tensor in self.state_dict(keep_vars=True).items():
-            for ours, theirs in names.items():
-                if name.startswith(ours):
-                    state[theirs + name.removeprefix(ours)] = tensor
-        return state
+        return resnet_names(self)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = [x, self.stem(x)]

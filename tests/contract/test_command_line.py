@@ -8,9 +8,22 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "onnxruntime",
+    "onnx",
+    "numpy",
+    "cv2",
+    "av",
+    "PIL",
+    "skimage",
+    "safetensors",
+    "train.recipes",
+)
 COMMANDS = [
     *("--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"),
+    "runs --help",
     *("models --help", "models info --help", "models export --help"),
 ]
 

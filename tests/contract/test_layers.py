@@ -27,7 +27,7 @@ TIERS = (
 )
 LAYERS = {name: tier for tier, names in enumerate(TIERS) for name in names}
 # Files that are the face: they name what lies above them, for type checkers and lazily.
-LAZY = {"restore/__init__.py": {"restore.api"}}
+LAZY = {"restore/__init__.py": {"restore.api"}, "train/__main__.py": {"restore.cli"}}
 TRAIN_MAY = LAYERS["colorizers"]
 SOURCES = sorted([*(ROOT / "restore").rglob("*.py"), *(ROOT / "train").rglob("*.py")])
 

@@ -199,6 +199,26 @@ def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_pat
     assert "head" in result.stderr
 
 
+def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_path: Path) -> None:
+    from restore.checkpoint import find_checkpoint, load_checkpoint
+
+    common = ["train", "--data", pictures, "--init", "default", "--steps", "1", "--size", "32", "--batch", "2"]
+    common += ["--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
+    result = restore(*common, "--output", tmp_path / "kept")
+    assert result.returncode == 0, result.stderr
+    shipped, _ = load_checkpoint(find_checkpoint("default"))
+    kept, _ = load_checkpoint(tmp_path / "kept" / "last.safetensors")
+    assert kept.config == shipped.config
+    config = json.loads((tmp_path / "kept" / "config.json").read_text())
+    assert config["working_size"] == shipped.config.working_size
+    assert config["learning_rate"] < 1e-3, "from scratch it would be ten times as much"
+    result = restore(*common, "--temperature", "0.5", "--working-size", "64", "--output", tmp_path / "changed")
+    assert result.returncode == 0, result.stderr
+    changed, _ = load_checkpoint(tmp_path / "changed" / "last.safetensors")
+    assert (changed.config.head.temperature, changed.config.head.vividness) == (0.5, None)
+    assert changed.config.working_size == 64
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -75,6 +75,17 @@ def test_no_part_file_is_left(saved: Path) -> None:
     assert [file.name for file in saved.parent.iterdir()] == ["model.safetensors"]
 
 
+def test_a_header_whose_length_looks_like_a_pickle_is_read(model: Model, tmp_path: Path) -> None:
+    """The file begins with the header's length: for one in 32 its first byte is a pickle's."""
+    path = tmp_path / "model.safetensors"
+    starts = set()
+    for padding in range(0, 256, 8):
+        save_checkpoint(path, model, CheckpointInfo("x" * padding, "MIT"))
+        starts.add(path.read_bytes()[0])
+        load_checkpoint(path)
+    assert 0x80 in starts
+
+
 def test_truncated(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(ModelError, match="damaged"):

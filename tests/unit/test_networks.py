@@ -18,6 +18,43 @@ def test_pix2pix_unet_has_its_published_size() -> None:
     assert millions("unet") == pytest.approx(54.41, abs=0.01)
 
 
+def test_residual_unet_halves_eight_times_and_regression_thrice() -> None:
+    """Shapes of the maps inside, as the published projects have them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def watch(network: torch.nn.Module, names: list[str]) -> None:
+        for name in names:
+            network.get_submodule(name).register_forward_hook(
+                lambda module, inputs, output, name=name: shapes.update({name: tuple(output.shape[1:])})
+            )
+
+    model = build_model(ModelConfig(GeneratorConfig("residual_unet"), HeadConfig("regression"))).eval()
+    watch(model.generator, ["stem", *(f"stages.{i}" for i in range(7)), "bottleneck", *(f"ups.{i}" for i in range(7))])
+    with torch.no_grad():
+        assert model.raw(torch.zeros(1, 1, 256, 256)).shape == (1, 2, 256, 256)
+    assert [shapes[f"stages.{i}"][0] for i in range(7)] == [64, 128, 256, 512, 512, 512, 512]
+    assert [shapes[f"stages.{i}"][1] for i in range(7)] == [128, 64, 32, 16, 8, 4, 2]
+    assert shapes["bottleneck"] == (512, 1, 1)
+    assert [shapes[f"ups.{i}"][1] for i in range(7)] == [2, 4, 8, 16, 32, 64, 128]
+    dropouts = [m for m in model.generator.modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(dropouts) == 3
+
+    model = build_model(ModelConfig(GeneratorConfig("resnet_regression"), HeadConfig("regression"))).eval()
+    watch(model.generator, ["stages.1"])
+    with torch.no_grad():
+        assert model.raw(torch.zeros(1, 1, 224, 224)).shape == (1, 2, 224, 224)
+    assert shapes["stages.1"] == (128, 28, 28)
+
+
+def test_ab_are_scaled_by_what_the_checkpoint_says() -> None:
+    model = build_model(
+        ModelConfig(GeneratorConfig("unet", {"filters": 8, "downs": 4}), HeadConfig("regression", ab_scale=128.0), 64)
+    ).eval()
+    picture = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(model(picture), model.raw(picture) * 128)
+
+
 def test_efficientnet_unet_is_light() -> None:
     assert millions("efficientnet_unet") < 4.5
 
@@ -26,7 +63,7 @@ def test_efficientnet_unet_is_light() -> None:
 @pytest.mark.parametrize("head", ["regression", "classes"])
 def test_output_is_ab_at_the_stated_stride(architecture: str, head: str) -> None:
     arguments = {} if architecture == "efficientnet_unet" else {"output_stride": 2}
-    if architecture == "unet":
+    if architecture in ("unet", "residual_unet"):
         arguments |= {"filters": 8, "downs": 5}
     model = build_model(ModelConfig(GeneratorConfig(architecture, arguments), HeadConfig(head), 64)).eval()
     with torch.no_grad():

@@ -15,12 +15,14 @@ from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_mod
 from restore.networks.heads import ClassesHead, class_weights, quantised_ab_bins
 from restore.sources import open_source
 from train.config import TrainConfig
-from train.data import CropDataset, batches, decode, random_crop
+from train.data import CropDataset, batches, decode
 from train.degrade import film_luma
 from train.encoders import load_encoder_weights
+from train.framing import Framing
 from train.inputs import clean_ab, network_input
-from train.loop import _learning_rate
-from train.losses import SoftLabels, balanced_cross_entropy, regression_loss
+from train.losses import SoftLabels, balanced_cross_entropy, pixel_loss
+from train.presets import read_config
+from train.schedule import learning_rate
 from train.state import Ema
 
 
@@ -77,7 +79,7 @@ def test_network_input_is_lightness_and_lab() -> None:
     photo = torch.from_numpy(data.coffee()[:64, :96]).permute(2, 0, 1)[None]
     lab = rgb_to_lab(photo.float() / 255)
     for degrade in (0.0, 1e-9):
-        scaled_l, ab = network_input(photo, TrainConfig(data="", output="", degrade=degrade), 0)
+        scaled_l, ab = network_input(photo, TrainConfig(degrade=degrade), [0])
         expected = scale_l(lightness_from_luma(luma_from_rgb(photo.float() / 255)))
         assert (scaled_l - expected).abs().max() < 0.02
         assert (ab - lab[:, 1:]).abs().max() <= 2.5
@@ -93,20 +95,22 @@ def test_whole_units_of_ab_are_near_enough_over_the_cube() -> None:
 
 def test_regression_compares_area_means() -> None:
     ab = torch.zeros(1, 2, 4, 4)
-    ab[:, :, ::2] = 110.0
-    assert regression_loss("l1", torch.full((1, 2, 2, 2), 0.5), ab) == pytest.approx(0, abs=1e-6)
-    assert regression_loss("mse", torch.zeros(1, 2, 2, 2), ab) == pytest.approx(0.25, abs=1e-6)
+    ab[:, :, ::2] = 1.0
+    assert pixel_loss("l1", torch.full((1, 2, 2, 2), 0.5), ab) == pytest.approx(0, abs=1e-6)
+    assert pixel_loss("mse", torch.zeros(1, 2, 2, 2), ab) == pytest.approx(0.25, abs=1e-6)
+    assert pixel_loss("huber", torch.zeros(1, 2, 2, 2), ab) == pytest.approx(0.125, abs=1e-6)
 
 
-def test_no_degradation_is_luma_and_degradation_is_reproducible() -> None:
+def test_no_degradation_is_luma_and_degradation_follows_from_the_seed() -> None:
     rgb = torch.rand(8, 3, 32, 32)
-    assert torch.equal(film_luma(rgb, 0.0, torch.Generator()), luma_from_rgb(rgb))
-    once = film_luma(rgb, 1.0, torch.Generator().manual_seed(3))
-    again = film_luma(rgb, 1.0, torch.Generator().manual_seed(3))
-    assert torch.equal(once, again)
-    assert not torch.equal(once, film_luma(rgb, 1.0, torch.Generator().manual_seed(4)))
+    assert torch.equal(film_luma(rgb, 0.0, range(8)), luma_from_rgb(rgb))
+    once = film_luma(rgb, 1.0, range(8))
+    assert torch.equal(once, film_luma(rgb, 1.0, range(8)))
+    assert not torch.equal(once, film_luma(rgb, 1.0, range(1, 9)))
     assert (once - luma_from_rgb(rgb)).abs().mean() > 0.01
     assert 0 <= once.min() <= once.max() <= 1
+    # A sample's degradation is its own, whatever it is batched with: processes that train together rely on it.
+    assert torch.allclose(film_luma(rgb[3:5], 1.0, [3, 4]), once[3:5], atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_order_does_not_depend_on_workers_or_on_where_one_starts(folder: Path) -> None:
-    dataset = CropDataset(open_source(folder), 64, 0.6, seed=3)
+    dataset = CropDataset(open_source(folder), Framing(64), seed=3)
     alone = batches(dataset, 4, 0, workers=0, pin=False)
     straight = [next(alone).rgb for _ in range(6)]
     later = batches(dataset, 4, 3, workers=2, pin=False)
@@ -128,7 +132,7 @@ def test_order_does_not_depend_on_workers_or_on_where_one_starts(folder: Path) -
 
 
 def test_an_epoch_sees_each_picture_once(folder: Path) -> None:
-    dataset = CropDataset(open_source(folder), 64, 0.6, seed=3)
+    dataset = CropDataset(open_source(folder), Framing(64), seed=3)
     assert sorted(dataset._permutation(0)) == list(range(10))
     assert list(dataset._permutation(0)) != list(dataset._permutation(1))
 
@@ -151,17 +155,53 @@ def test_decode_keeps_the_order_of_channels(tmp_path: Path) -> None:
             assert picture[..., 2].mean() < 10
 
 
-def test_pictures_smaller_than_the_crop_are_enlarged() -> None:
-    crop = random_crop(np.full((20, 9, 3), 7, np.uint8), 64, 0.6, np.random.default_rng(0))
+@pytest.mark.parametrize("kind", ["random", "resized", "whole"])
+def test_pictures_smaller_than_the_crop_are_enlarged(kind: str) -> None:
+    crop = Framing(64, kind).cut(np.full((20, 9, 3), 7, np.uint8), np.random.default_rng(0))
     assert crop.shape == (64, 64, 3)
     assert (crop == 7).all()
 
 
+@pytest.mark.parametrize("size", [64, 160])
+def test_whole_pictures_are_resized_as_the_published_projects_do_and_half_of_them_mirrored(size: int) -> None:
+    photo = data.coffee()[:100, :140]
+    straight = np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BICUBIC))
+    framing = Framing(size, "whole", resize="bicubic")
+    cuts = [framing.cut(photo, np.random.default_rng(seed)) for seed in range(40)]
+    mirrored = [np.array_equal(cut[:, ::-1], straight) for cut in cuts]
+    assert all(flipped or np.array_equal(cut, straight) for cut, flipped in zip(cuts, mirrored, strict=True))
+    assert 10 < sum(mirrored) < 30
+
+
+def test_resized_crops_cover_8_to_100_per_cent_of_the_area() -> None:
+    rng = np.random.default_rng(1)
+    framing = Framing(32, "resized")
+    areas = []
+    for _ in range(400):
+        left, top, width, height = framing._box(300, 200, rng)
+        assert 0 <= left <= 300 - width
+        assert 0 <= top <= 200 - height
+        assert 0.7 < width / height < 1.4
+        areas.append(width * height / 60000)
+    assert min(areas) < 0.12
+    assert max(areas) > 0.6
+
+
+def test_processes_share_a_batch_out_and_together_see_all_of_it(folder: Path) -> None:
+    dataset = CropDataset(open_source(folder), Framing(64), seed=3)
+    whole = next(batches(dataset, 4, 5, workers=0, pin=False))
+    parts = [next(batches(dataset, 4, 5, 0, False, rank, 2)) for rank in range(2)]
+    assert torch.equal(torch.cat([part.rgb for part in parts]), whole.rgb)
+    assert parts[0].numbers + parts[1].numbers == whole.numbers == [20, 21, 22, 23]
+
+
 def test_schedule_rises_then_falls() -> None:
-    rates = [_learning_rate(done / 100, 0.1) for done in range(101)]
+    rates = [learning_rate("cosine", done / 100, 0.1) for done in range(101)]
     assert rates.index(max(rates)) == 10
     assert rates[0] < 0.05
     assert rates[-1] < 0.02
+    assert {learning_rate("constant", done / 10, 0.0) for done in range(11)} == {1.0}
+    assert [learning_rate("linear", done, 0.0) for done in (0, 0.5, 0.75, 1)] == [1, 1, 0.5, 0]
 
 
 def test_ema_approaches_the_weights() -> None:
@@ -194,8 +234,6 @@ def test_packaged_encoder_sees_what_it_was_trained_on() -> None:
 
 
 def test_config_survives_its_file(tmp_path: Path) -> None:
-    from train.config import read_config
-
     config = TrainConfig(data="a", output=str(tmp_path), generator_arguments={"variant": 1}, minutes=2.5)
     (tmp_path / "config.json").write_text(config.to_json())
     assert read_config(tmp_path) == config

@@ -9,43 +9,46 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restore.errors import UsageError
-from restore.networks import ClassesHead, Model
+from restore.networks import ClassesHead
 from restore.networks.heads import class_weights
 from train.config import TrainConfig
 from train.data import CropDataset
+from train.framing import Framing
 from train.inputs import clean_ab
-from train.loop import Run, train
+from train.loop import Learning, Stage, train
 from train.losses import SoftLabels, at_size, balanced_cross_entropy
-from train.recipes.common import prepare
+from train.recipes.common import autocast_of, chosen_stages, generator_learner, prepared, single
+from train.steps import plain_step
 
 _PRIOR_PICTURES = 2000
 
 
 def run(config: TrainConfig, *, resume: bool, quiet: bool) -> None:
-    parts = prepare(config, "classes")
-    model, head = parts.model, parts.model.head
-    if not isinstance(head, ClassesHead):
-        raise UsageError("recipe classes needs a checkpoint with a classes head", "Give another --init")
-    if config.init is None and not resume:
-        head.weights.copy_(
-            class_weights(_prior(CropDataset(parts.training, config.size, config.crop, config.seed), head))
-        )
-    head.to(parts.device)
-    labels = SoftLabels(head.bins)
+    with prepared(config, "classes", resume=resume, quiet=quiet) as run:
+        head = run.model.head
+        assert isinstance(head, ClassesHead), "prepared() sees to it"
+        if config.init is None and not resume:
+            prior = _prior(CropDataset(run.training, Framing.of(config), config.seed), head.bins.cpu())
+            head.weights.copy_(class_weights(prior))
+        labels = SoftLabels(head.bins)
 
-    def loss(model: Model, scaled_l: Tensor, ab: Tensor) -> Tensor:
-        return balanced_cross_entropy(model.raw(scaled_l), ab, labels, head.weights)
+        def loss(logits: Tensor, ab: Tensor) -> Tensor:
+            return balanced_cross_entropy(logits, ab, labels, head.weights)
 
-    train(Run(config, model, loss, parts.device, parts.training, parts.held_out, resume, quiet))
+        def classes() -> Learning:
+            learner = generator_learner(run, encoder_rate=config.encoder_learning_rate)
+            return single(learner, plain_step(learner, loss, autocast_of(run)))
+
+        train(run, chosen_stages(config, {"classes": Stage("classes", 1.0, classes)}))
 
 
-def _prior(dataset: CropDataset, head: ClassesHead) -> Tensor:
+def _prior(dataset: CropDataset, bins: Tensor) -> Tensor:
     """How often each bin occurs, counted over crops of up to 2,000 pictures at a quarter of their size; (Q,)."""
-    labels = SoftLabels(head.bins)
-    counts = torch.zeros(head.out_channels)
+    labels = SoftLabels(bins)
+    counts = torch.zeros(len(bins))
     picked = np.linspace(0, len(dataset.source) - 1, min(_PRIOR_PICTURES, len(dataset.source))).astype(int)
+    side = dataset.framing.size // 4
     for number in picked:
         ab = clean_ab(dataset[int(number)].rgb[None])
-        counts += labels.prior(labels.rows(at_size(ab, dataset.size // 4, dataset.size // 4)))
+        counts += labels.prior(labels.rows(at_size(ab, side, side)))
     return counts

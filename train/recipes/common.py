@@ -1,88 +1,242 @@
-"""What each recipe begins with: data, device, and a model with its first weights."""
+"""What each recipe begins with: data, device, and networks with their first weights; and what recipes share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import nn
 
 from restore.checkpoint import load_checkpoint
 from restore.colorizers.devices import find_device
 from restore.errors import UsageError
+from restore.files import check_writable
 from restore.model_files import find_checkpoint
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
-from restore.sources import PhotoSource, open_source, split
+from restore.sources import PhotoSource, split
+from train import distributed
 from train.config import TrainConfig
-from train.encoders import load_encoder_weights
+from train.datasets import open_data, own_validation
+from train.discriminators import build_discriminator
+from train.encoders import encoder_parameters, load_encoder_weights
+from train.initialise import initialise
+from train.learner import Learner, new_optimizer
+from train.loop import Learning, Run, Stage
+from train.precision import apply_precision, autocast, fastest_precision
+from train.presets import STAGES
+from train.steps import Autocast, Step
 
 
-@dataclass(frozen=True)
-class Parts:
-    model: Model
-    device: torch.device
-    training: PhotoSource
-    held_out: PhotoSource
-
-
-def prepare(config: TrainConfig, head: str) -> Parts:
-    """Open the data and build the model that the config describes.
+@contextmanager
+def prepared(
+    config: TrainConfig, head: str, *, discriminator: bool = False, resume: bool, quiet: bool
+) -> Iterator[Run]:
+    """Open the data and build the networks that the config describes, on their device.
 
     Raises:
-        InputError, UsageError, ModelError, DeviceError, MissingDependencyError: with what to do about it.
+        InputError, OutputError, UsageError, ModelError, DeviceError, MissingDependencyError: with what to do about it.
     """
-    device = find_device(config.device)
-    torch.manual_seed(config.seed)
-    model = _model(config, head)
-    multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
-    if config.size % multiple:
-        raise UsageError(
-            f"--size {config.size} does not suit {model.config.generator.architecture}",
-            f"Give a multiple of {multiple}",
-        )
-    data = open_source(Path(config.data).expanduser())
-    if config.val is None:
-        # A fifth at most, so that small collections keep something to learn from.
-        count = min(config.val_count, max(1, len(data) // 5))
+    check_writable(config.folder)
+    with distributed.joined(config.device, config.batch) as place:
+        device = find_device(place)
+        torch.manual_seed(config.seed)
+        with distributed.first_alone():
+            model = _model(config, head)
+            training, held_out = _pictures(config)
+        config = _effective(config, model)
+        multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
+        if config.size % multiple:
+            raise UsageError(
+                f"--size {config.size} does not suit {model.config.generator.architecture}",
+                f"Give a multiple of {multiple}",
+            )
+        judge = _discriminator(config, device) if discriminator else None
+        model = model.to(device).to(memory_format=torch.channels_last)
+        if config.precision == "auto":
+            parts = config.accumulate * distributed.processes()
+            fastest = fastest_precision(model, max(1, config.batch // parts), config.size, device)
+            config = replace(config, precision=distributed.gathered(fastest)[0])
+        apply_precision(model, config.precision)
+        if config.sync_batchnorm:
+            _check_sync(device)
+            model.generator = nn.SyncBatchNorm.convert_sync_batchnorm(model.generator)
+            judge = nn.SyncBatchNorm.convert_sync_batchnorm(judge) if judge else None
+        yield Run(config, model, device, training, held_out, judge, resume, quiet)
+
+
+def chosen_stages(config: TrainConfig, stages: dict[str, Stage]) -> list[Stage]:
+    """The stages that `--stages` names, in their order; all where it names none.
+
+    Raises:
+        UsageError: a name that the recipe does not know.
+    """
+    names = list(stages) if config.stages is None else [name.strip() for name in config.stages.split(",")]
+    if unknown := [name for name in names if name not in stages]:
+        raise UsageError(f"--stages: recipe {config.recipe} has no stage {unknown[0]!r}", f"Known: {', '.join(stages)}")
+    return [stage for name, stage in stages.items() if name in names]
+
+
+def share_of(config: TrainConfig, stage: str) -> float:
+    """A stage's share of the run."""
+    return dict(STAGES[config.recipe])[stage]
+
+
+def generator_learner(run: Run, rate: float | None = None, encoder_rate: float | None = None) -> Learner:
+    """The generator's; a pretrained encoder may learn more slowly.
+
+    Args:
+        rate: peak of the learning rate; None is `--learning-rate`.
+        encoder_rate: of the encoder; None is the same rate.
+    """
+    config = run.config
+    peak = rate or config.learning_rate
+    pretrained = config.encoder_weights != "none" or config.init is not None
+    encoder = {id(p) for p in encoder_parameters(run.model)} if pretrained and encoder_rate else set()
+    groups = [
+        ([p for p in run.model.parameters() if id(p) in encoder], encoder_rate or peak),
+        ([p for p in run.model.parameters() if id(p) not in encoder], peak),
+    ]
+    return Learner(run.model.generator, new_optimizer(config, groups, config.weight_decay), config, run.device)
+
+
+def discriminator_learner(run: Run) -> Learner:
+    config = run.config
+    assert run.discriminator is not None, "the recipe asked for one"
+    peak = config.discriminator_learning_rate or config.learning_rate
+    groups = [(list(run.discriminator.parameters()), peak)]
+    optimizer = new_optimizer(config, groups, config.discriminator_weight_decay)
+    return Learner(run.discriminator, optimizer, config, run.device)
+
+
+def single(learner: Learner, step: Step) -> Learning:
+    """A stage in which the generator learns alone."""
+    return Learning({"generator": learner}, step)
+
+
+def autocast_of(run: Run) -> Autocast:
+    return lambda: autocast(run.config.precision, run.device)
+
+
+def _check_sync(device: torch.device) -> None:
+    if device.type != "cuda" or distributed.processes() == 1:
+        raise UsageError("--sync-batchnorm needs several GPUs", "Start the run with torchrun, or leave it out")
+
+
+def _pictures(config: TrainConfig) -> tuple[PhotoSource, PhotoSource]:
+    """Training and held-out pictures."""
+    root = Path(config.data_root)
+    data = open_data(config.data, root)
+    held_out = open_data(config.val, root) if config.val else own_validation(config.data, root)
+    if held_out is None:
         if len(data) < 2:
             raise UsageError(
                 f"{config.data} holds one picture; training needs one more to hold out", "Give more, or --val"
             )
-        training, held_out = split(data, count, config.seed)
-    else:
-        training = data
-        held_out = open_source(Path(config.val).expanduser())
-        if len(held_out) > config.val_count:
-            _, held_out = split(held_out, config.val_count, config.seed)
-    return Parts(model, device, training, held_out)
+        # A fifth at most, so that small collections keep something to learn from.
+        data, held_out = split(data, min(config.val_count, max(1, len(data) // 5)), config.seed)
+    elif len(held_out) > config.val_count:
+        _, held_out = split(held_out, config.val_count, config.seed)
+    if config.subset is not None and config.subset < len(data):
+        order = np.random.default_rng(config.seed).permutation(len(data))
+        data = data.select(np.sort(order[: config.subset]))
+    return data, held_out
+
+
+def _effective(config: TrainConfig, model: Model) -> TrainConfig:
+    """With the values that the checkpoint, or else the recipe, brought where none was given: the run's record."""
+    head = model.config.head
+    return replace(
+        config,
+        ab_scale=head.ab_scale,
+        working_size=model.config.working_size,
+        temperature=head.temperature,
+        rebalance=head.rebalance,
+    )
+
+
+def _initial(config: TrainConfig, head: str) -> Model:
+    """The model of `--init`. Its decoding and its working size stay, where no others are given."""
+    model, _ = load_checkpoint(find_checkpoint(str(config.init)))
+    _check_init(config, model, head)
+    decoding = model.config.head
+    if (config.temperature, config.rebalance) not in ((None, None), (decoding.temperature, decoding.rebalance)):
+        decoding = replace(
+            decoding,
+            temperature=config.temperature or decoding.temperature,
+            rebalance=decoding.rebalance if config.rebalance is None else config.rebalance,
+            vividness=None,
+        )
+    size = config.working_size or model.config.working_size
+    return _rebuilt(model, replace(model.config, head=decoding, working_size=size))
 
 
 def _model(config: TrainConfig, head: str) -> Model:
-    head_config = HeadConfig(head, config.temperature, config.rebalance)
     if config.init is not None:
-        model, _ = load_checkpoint(find_checkpoint(config.init))
-        if model.config.head.kind != head:
-            raise UsageError(
-                f"--init {config.init} has a {model.config.head.kind} head; recipe {config.recipe} needs {head}"
-            )
-        model.config = replace(model.config, head=head_config, working_size=config.working_size)
-        return _rebuilt(model)
+        return _initial(config, head)
+    scale = {"ab_scale": config.ab_scale} if head == "regression" else {}
+    head_config = HeadConfig(head, config.temperature or 0.7, config.rebalance or 0.0, **scale)
+    size = config.working_size or 256
     arguments = dict(config.generator_arguments)
-    if head == "classes" and config.generator in ("unet", "resnet_unet"):
+    if head == "classes" and config.generator != "efficientnet_unet":
         arguments.setdefault("output_stride", 4)  # 261 logits a pixel at full size would cost more than the network
     try:
-        model = build_model(ModelConfig(GeneratorConfig(config.generator, arguments), head_config, config.working_size))
+        model = build_model(ModelConfig(GeneratorConfig(config.generator, arguments), head_config, size))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    initialise(model.generator, config.initialisation)
     load_encoder_weights(model, config.encoder_weights)
     return model
 
 
-def _rebuilt(model: Model) -> Model:
+def _check_init(config: TrainConfig, model: Model, head: str) -> None:
+    """A checkpoint brings its own generator; one that was asked for has to be that one."""
+    ours, asked = model.config, f"--init {config.init}"
+    if ours.head.kind != head:
+        raise UsageError(
+            f"{asked} has a {ours.head.kind} head; recipe {config.recipe} needs {head}",
+            "Give a checkpoint of such a recipe",
+        )
+    if config.generator not in ("checkpoint", ours.generator.architecture):
+        raise UsageError(
+            f"{asked} is a {ours.generator.architecture}, not the --generator {config.generator} that was asked for",
+            "Leave --generator out to go on with the checkpoint's",
+        )
+    for name, value in config.generator_arguments.items():
+        if ours.generator.arguments.get(name) != value:
+            raise UsageError(
+                f"{asked} was not built with {name}={value}", "Leave --generator-arg out to go on with the checkpoint's"
+            )
+
+
+def _rebuilt(model: Model, config: ModelConfig) -> Model:
     """The same weights under a changed config (decoding and working size are part of it)."""
     try:
-        renewed = build_model(model.config)
+        renewed = build_model(config)
     except ValueError as error:
         raise UsageError(str(error)) from error
     renewed.load_state_dict(model.state_dict())
     return renewed
+
+
+def _discriminator(config: TrainConfig, device: torch.device) -> nn.Module:
+    try:
+        network = build_discriminator(config.discriminator, config.discriminator_arguments)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    initialise(network, config.initialisation)
+    _check_large_enough(network, config.size)
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def _check_large_enough(network: nn.Module, size: int) -> None:
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except RuntimeError as error:
+        raise UsageError(
+            f"--size {size} is too small for this discriminator", "Give a larger one, or --discriminator-arg downs=2"
+        ) from error

@@ -1,20 +1,27 @@
-"""Recipe `regression`: L1, MSE or Huber on ab. Steady and pale: the mean of all plausible colours is brown."""
+"""Recipe `regression`: L1, MSE or Huber on ab. Steady and pale: the mean of all plausible colours is brown.
+
+Preset `places`: `resnet_regression` and MSE on random resized crops of Places205.
+"""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from restore.networks import Model
 from train.config import TrainConfig
-from train.loop import Run, train
-from train.losses import regression_loss
-from train.recipes.common import prepare
+from train.loop import Learning, Stage, train
+from train.losses import pixel_loss
+from train.recipes.common import autocast_of, chosen_stages, generator_learner, prepared, single
+from train.steps import plain_step
 
 
 def run(config: TrainConfig, *, resume: bool, quiet: bool) -> None:
-    parts = prepare(config, "regression")
+    with prepared(config, "regression", resume=resume, quiet=quiet) as run:
 
-    def loss(model: Model, scaled_l: Tensor, ab: Tensor) -> Tensor:
-        return regression_loss(config.loss, model.raw(scaled_l), ab)
+        def loss(output: Tensor, ab: Tensor) -> Tensor:
+            return pixel_loss(config.loss, output, ab / run.config.ab_scale)
 
-    train(Run(config, parts.model, loss, parts.device, parts.training, parts.held_out, resume, quiet))
+        def regression() -> Learning:
+            learner = generator_learner(run, encoder_rate=config.encoder_learning_rate)
+            return single(learner, plain_step(learner, loss, autocast_of(run)))
+
+        train(run, chosen_stages(config, {"regression": Stage("regression", 1.0, regression)}))
