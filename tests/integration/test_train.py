@@ -200,7 +200,8 @@ def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_pat
 
 
 def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_path: Path) -> None:
-    from restore.checkpoint import find_checkpoint, load_checkpoint
+    from restore.checkpoint import load_checkpoint
+    from restore.model_files import find_checkpoint
 
     common = ["train", "--data", pictures, "--init", "default", "--steps", "1", "--size", "32", "--batch", "2"]
     common += ["--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
