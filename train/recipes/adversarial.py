@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from train.features import build_feature_loss
+from torch import nn
+
 from train.loop import Learning, Run, Stage
 from train.recipes.common import autocast_of, discriminator_learner, generator_learner, share_of, single
 from train.steps import Objective, discriminator_step, feature_step, gan_step
 
 
-def pretrain_stage(run: Run, *, feature: bool) -> Stage:
-    """Without the adversary: the pixel loss, and the feature loss if `feature`.
+def pretrain_stage(run: Run, feature: nn.Module | None, *, features: bool) -> Stage:
+    """Without the adversary: the pixel loss, and the feature loss if `features`.
 
     Where the features are to be the discriminator's, it learns to judge meanwhile; fooling it counts for nothing.
     """
@@ -17,8 +18,8 @@ def pretrain_stage(run: Run, *, feature: bool) -> Stage:
     def begin() -> Learning:
         config = run.config
         learner = generator_learner(run, config.pretrain_learning_rate, config.encoder_learning_rate)
-        objective = Objective(config, build_feature_loss(config, run.device) if feature else None, adversarial=False)
-        if feature and config.feature_loss == "discriminator":
+        objective = Objective(config, feature if features else None, adversarial=False)
+        if features and config.feature_loss == "discriminator":
             judge = discriminator_learner(run)
             step = gan_step(learner, judge, objective, autocast_of(run))
             return Learning({"generator": learner, "discriminator": judge}, step)
@@ -38,14 +39,14 @@ def discriminator_stage(run: Run) -> Stage:
     return Stage("discriminator", 0.0, begin, measured=False)
 
 
-def gan_stage(run: Run) -> Stage:
+def gan_stage(run: Run, feature: nn.Module | None) -> Stage:
     """Discriminator, then generator, in each step."""
 
     def begin() -> Learning:
         config = run.config
         learner = generator_learner(run, encoder_rate=config.encoder_learning_rate)
         judge = discriminator_learner(run)
-        objective = Objective(config, build_feature_loss(config, run.device), adversarial=True)
+        objective = Objective(config, feature, adversarial=True)
         step = gan_step(learner, judge, objective, autocast_of(run))
         return Learning({"generator": learner, "discriminator": judge}, step)
 
