@@ -24,6 +24,8 @@ class Record:
 
     Args:
         reason: why it was kept, skipped or failed; "" where it was done.
+        bits: a sample of the source, or rather of what is left of it in the result: 8 or 16.
+        pages: pictures in the file.
         tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
@@ -38,6 +40,8 @@ class Record:
     seconds: float = 0.0
     width: int | None = None
     height: int | None = None
+    bits: int | None = None
+    pages: int | None = None
     tone: str = ""
     notes: tuple[str, ...] = ()
     model: str | None = None
@@ -55,6 +59,8 @@ class Record:
             "seconds": round(self.seconds, 3),
             "width": self.width,
             "height": self.height,
+            "bits": self.bits,
+            "pages": self.pages,
             "tone": self.tone or None,
             "notes": list(self.notes),
             "model": self.model,

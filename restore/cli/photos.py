@@ -43,6 +43,12 @@ def photos(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write a report of every file.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads that read, and that write. Default: processors.")] = None,
+    max_pixels: Annotated[
+        int, typer.Option(metavar="MILLIONS", help="Refuse photos that claim more pixels than this.")
+    ] = 500,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Give results the file times of their originals.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
 ) -> None:
@@ -65,6 +71,8 @@ def photos(
         report=report,
         already_color=already_color,
         jobs=jobs,
+        max_pixels=max_pixels,
+        keep_times=keep_times,
     )
     engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
     if options.dry_run:

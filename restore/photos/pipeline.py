@@ -17,14 +17,16 @@ import numpy.typing as npt
 
 from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
-from restore.errors import InputError, OutputError, RestoreError
+from restore.errors import DeviceError, InputError, OutputError, RestoreError
 from restore.files import check_writable, exists, is_disk_full, is_folder, remove_stale_parts
-from restore.merge import shrink_luma, small_chroma
+from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.options import EngineOptions, PhotoOptions
-from restore.photos.containers import BY_FORMAT, Container
+from restore.photos.containers import NAMES, result_container
+from restore.photos.large import NothingToColor, restore_large
+from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
-from restore.photos.reading import Photo, Plane, read_photo, several_pictures
-from restore.photos.writing import copy_as_is, encode, flatten, write_bytes
+from restore.photos.reading import Size, measure, read_photo
+from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
@@ -39,10 +41,17 @@ class _Loaded:
 
     planned: PlannedPhoto
     photo: Photo
-    luma: Plane
     small: FloatArray
     engine: Engine
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Large:
+    """A photo too large to be in memory beside others, or of several pages: read, guessed and written in one go."""
+
+    planned: PlannedPhoto
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def restore_photos(
             raise run.failure
         if not summary.found and not stopping():
             names = ", ".join(str(root.source) for root in roots)
-            raise InputError(f"no photos were found in {names}", "JPEG, PNG, TIFF, WebP and BMP files are photos")
+            raise InputError(f"no photos were found in {names}", f"{NAMES} files are photos")
     return summary
 
 
@@ -143,6 +152,7 @@ class _Run:
         self._stopping = stopping
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
+        self._large_lock = threading.Lock()
         self._engine: Engine | None = None
         self._checked_roots: set[Path] = set()
         self._prepared_folders: set[Path] = set()
@@ -155,7 +165,8 @@ class _Run:
         planned = self._until_stopped(plan(self._roots, self._options))
         read = map_in_threads(self._read, planned, self._jobs)
         guessed = map_in_threads(self._guess, self._batches(read), self._jobs)
-        yield from map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        yield from (record for record in written if record is not None)
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
@@ -179,7 +190,7 @@ class _Run:
         with self._lock:
             self.failure = self.failure or failure
 
-    def _read(self, planned: Planned) -> _Loaded | Record | None:
+    def _read(self, planned: Planned) -> _Loaded | _Large | Record | None:
         settled = _settled(planned, self._options)
         if settled or isinstance(planned, PassedOver):
             return settled
@@ -189,26 +200,31 @@ class _Run:
         record = Record(planned.source, "failed", planned.output)
         try:
             self._prepare(planned)
-            photo = read_photo(planned.source)
-            height, width = photo.luma.shape
-            record = replace(record, width=width, height=height, tone=photo.tone, notes=photo.notes)
+            most = self._options.max_pixels * 1_000_000
+            size = measure(planned.source, most)
+            if size.is_large:
+                return _Large(planned, size)
+            photo = read_photo(planned.source, most)
+            record = replace(record, **_facts(photo))
             if photo.tone == "color" and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
-                raise several_pictures(planned.source, photo.pages)
-            luma = flatten(photo, self._container(photo))
+                raise InputError(
+                    f"{planned.source} holds {photo.pages} pictures", "Split it first: of a JPEG, one is taken"
+                )
+            photo = fit(photo, result_container(photo.container, self._options.format))
             engine = self._load_engine()
-            small = shrink_luma(luma, engine.size)
+            small = shrink_luma(photo.luma, engine.size)
         except _RunOver:
             return None
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(planned, record, error, begin)
-        return _Loaded(planned, photo, luma, small, engine, time.perf_counter() - begin)
+        return _Loaded(planned, photo, small, engine, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
         if self._options.already_color == "skip":
             return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
-        copy_as_is(planned.source, planned.copy)
+        copy_as_is(planned.source, planned.copy, self._options.keep_times)
         return replace(record, status="kept", output=planned.copy, reason="it has colour already")
 
     def _prepare(self, planned: PlannedPhoto) -> None:
@@ -244,13 +260,10 @@ class _Run:
                     raise _RunOver from error
             return self._engine
 
-    def _container(self, photo: Photo) -> Container:
-        return photo.container if self._options.format == "keep" else BY_FORMAT[self._options.format]
-
-    def _batches(self, items: Iterable[_Loaded | Record | None]) -> Iterator[list[_Loaded] | Record]:
+    def _batches(self, items: Iterable[_Loaded | _Large | Record | None]) -> Iterator[list[_Loaded] | _Large | Record]:
         batch: list[_Loaded] = []
         for item in items:
-            if isinstance(item, Record):
+            if isinstance(item, Record | _Large):
                 yield item
             elif item is not None:
                 batch.append(item)
@@ -260,8 +273,8 @@ class _Run:
         if batch:
             yield batch
 
-    def _guess(self, batch: list[_Loaded] | Record) -> list[_Guessed | Record]:
-        if isinstance(batch, Record):
+    def _guess(self, batch: list[_Loaded] | _Large | Record) -> list[_Guessed | _Large | Record]:
+        if isinstance(batch, Record | _Large):
             return [batch]
         if self.failure:
             return []
@@ -274,29 +287,65 @@ class _Run:
         seconds = (time.perf_counter() - begin) / len(batch)
         return [_Guessed(loaded, ab, seconds) for loaded, ab in zip(batch, guesses, strict=True)]
 
-    def _write(self, item: _Guessed | Record) -> Record:
+    def _write(self, item: _Guessed | _Large | Record) -> Record | None:
         if isinstance(item, Record):
             return item
+        if isinstance(item, _Large):
+            return self._write_large(item)
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
         loaded, photo = item.loaded, item.loaded.photo
-        height, width = photo.luma.shape
-        record = Record(
-            loaded.planned.source,
-            "done",
-            loaded.planned.output,
-            width=width,
-            height=height,
-            tone=photo.tone,
-            notes=photo.notes,
-            model=loaded.engine.model_name,
-        )
+        record = Record(loaded.planned.source, "done", loaded.planned.output, model=loaded.engine.model_name)
+        record = replace(record, **_facts(photo))
         try:
             chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
-            data = encode(photo, loaded.luma, chroma, self._container(photo), self._options.quality)
-            write_bytes(loaded.planned.output, data)
-        except (RestoreError, MemoryError) as error:
+            container = result_container(photo.container, self._options.format)
+            encoded = encode(photo, chroma, container, self._options.quality)
+            times_of = (loaded.planned.source,) if self._options.keep_times else ()
+            write_bytes(loaded.planned.output, encoded.data, *times_of)
+        except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        return replace(record, seconds=time.perf_counter() - begin)
+        return replace(record, notes=photo.notes + encoded.notes, seconds=time.perf_counter() - begin)
+
+    def _write_large(self, item: _Large) -> Record | None:
+        planned = item.planned
+        record = Record(planned.source, "done", planned.output, pages=item.size.pages)
+        with self._large_lock:
+            begin = time.perf_counter()
+            try:
+                outcome = restore_large(
+                    planned.source, planned.output, item.size, self._guess_page, self._options, self._jobs
+                )
+            except _RunOver:
+                return None
+            except NothingToColor:
+                try:
+                    record = self._pass_color(planned, replace(record, tone="color"))
+                except (RestoreError, OSError) as error:
+                    return self._failed(planned, record, error, begin)
+                return replace(record, seconds=time.perf_counter() - begin)
+            except (RestoreError, OSError, MemoryError) as error:
+                if isinstance(error, DeviceError):
+                    self._fail(error)
+                return self._failed(planned, record, error, begin)
+        return replace(
+            record,
+            width=outcome.width,
+            height=outcome.height,
+            bits=outcome.bits,
+            tone=outcome.tone,
+            notes=tuple(
+                note if count == item.size.pages else f"{note} ({count} of {item.size.pages} pages)"
+                for note, count in outcome.notes.items()
+            ),
+            model=self._load_engine().model_name,
+            seconds=time.perf_counter() - begin,
+        )
+
+    def _guess_page(self, photo: Photo) -> SmallChroma:
+        engine = self._load_engine()
+        small = shrink_luma(photo.luma, engine.size)
+        (ab,) = engine.predict([small])
+        return small_chroma(small, ab, self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder
@@ -309,6 +358,13 @@ class _Run:
         return replace(
             record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
         )
+
+
+def _facts(photo: Photo) -> dict[str, Any]:
+    """What the record of a photo of one page says of it."""
+    height, width = photo.luma.shape
+    bits = 8 * photo.luma.dtype.itemsize
+    return {"width": width, "height": height, "bits": bits, "pages": 1, "tone": photo.tone, "notes": photo.notes}
 
 
 class _RunOver(Exception):
