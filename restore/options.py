@@ -78,6 +78,8 @@ class PhotoOptions:
         jobs: reader threads, and as many writer threads; None takes the number of processors.
         max_pixels: millions of them; a photo that claims more is refused.
         keep_times: results get the file times of their sources.
+        provenance: results say in their XMP that their colour is a guess, and whose.
+        verify: read results again, and compare them with their originals, instead of colouring.
     """
 
     inputs: Sequence[Path]
@@ -95,6 +97,8 @@ class PhotoOptions:
     jobs: int | None = None
     max_pixels: int = 500
     keep_times: bool = False
+    provenance: bool = True
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs:

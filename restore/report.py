@@ -29,6 +29,7 @@ class Record:
         tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
+        sha256: of `source` and `result`, where a result was written.
         already_done: it needed nothing.
         film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
@@ -45,6 +46,7 @@ class Record:
     tone: str = ""
     notes: tuple[str, ...] = ()
     model: str | None = None
+    sha256: Mapping[str, str] | None = None
     already_done: bool = False
     film: Mapping[str, Any] | None = None
 
@@ -64,6 +66,7 @@ class Record:
             "tone": self.tone or None,
             "notes": list(self.notes),
             "model": self.model,
+            "sha256": dict(self.sha256) if self.sha256 else None,
         }
         return facts | ({"film": dict(self.film)} if self.film is not None else {})
 

@@ -54,6 +54,7 @@ def restore_large(
     output: Path,
     size: Size,
     guess: Callable[[Photo], SmallChroma],
+    mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
 ) -> Outcome:
@@ -74,9 +75,9 @@ def restore_large(
             f"{source} has {size.pages} pages, of which {container.name} holds one", "Use --format keep or tif"
         )
     if container is TIFF:
-        _write_tiff(source, output, size, _chain(first, pages), guess, options, workers, outcome)
+        _write_tiff(source, output, size, _chain(first, pages), guess, mark, options, workers, outcome)
     else:
-        _write_other(source, output, container, first, guess, options, outcome)
+        _write_other(source, output, container, first, guess, mark, options, outcome)
     return outcome
 
 
@@ -96,12 +97,13 @@ def _write_other(
     container: Container,
     photo: Photo,
     guess: Callable[[Photo], SmallChroma],
+    mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     outcome: Outcome,
 ) -> None:
     if _keeps(photo, options):
         raise NothingToColor
-    photo = fit(photo, container)
+    photo = mark(fit(photo, container))
     encoded = encode(photo, guess(photo), container, options.quality)
     outcome.colored = 1
     outcome.notes.update((*photo.notes, *encoded.notes))
@@ -114,6 +116,7 @@ def _write_tiff(
     size: Size,
     pages: Iterator[Photo],
     guess: Callable[[Photo], SmallChroma],
+    mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
     outcome: Outcome,
@@ -127,6 +130,7 @@ def _write_tiff(
                 result = TiffResult(stream, photo, raw, srgb_profile(), options.quality, workers)
             merger = None
             if not _keeps(photo, options):
+                photo = mark(photo)
                 merger = RgbMerger(photo.luma, guess(photo))
                 outcome.colored += 1
             notes = list(photo.notes)

@@ -18,14 +18,17 @@ import numpy.typing as npt
 from restore.checkpoint import find_checkpoint, sha256
 from restore.colorizers import Engine, load_engine
 from restore.errors import DeviceError, InputError, OutputError, RestoreError
-from restore.files import check_writable, exists, is_disk_full, is_folder, remove_stale_parts
+from restore.files import check_writable, exists, is_disk_full, is_folder, output_error, remove_stale_parts
 from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.containers import NAMES, result_container
+from restore.photos.done import RENEWED, DoneBefore, settings_of
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
+from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
+from restore.photos.steady import guess_alike, steady
 from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
@@ -83,7 +86,9 @@ def restore_photos(
     roots = find_roots(options)
     checkpoint = find_checkpoint(engine_options.model)
     begin = time.monotonic()
-    run = _Run(options, engine_options, roots, stopping)
+    model_sha256 = sha256(checkpoint)
+    done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
+    run = _Run(options, engine_options, roots, stopping, done)
     summary = Summary()
     with open_report(options.report) as report:
         progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
@@ -95,6 +100,7 @@ def restore_photos(
                         report.add(record)
                     progress.step(str(record.path), record.status, record.reason)
         finally:
+            done.close()
             summary.seconds = time.monotonic() - begin
             progress.finish(summary.counts_by_status, summary.seconds)
             if report:
@@ -107,7 +113,7 @@ def restore_photos(
     return summary
 
 
-def preview(options: PhotoOptions) -> Iterator[Record]:
+def preview(options: PhotoOptions, engine_options: EngineOptions) -> Iterator[Record]:
     """What `restore_photos` would do, as far as names tell; `done` means would be done.
 
     Raises:
@@ -115,8 +121,10 @@ def preview(options: PhotoOptions) -> Iterator[Record]:
     """
     found = 0
     roots = find_roots(options)
+    checkpoint = find_checkpoint(engine_options.model)
+    done = DoneBefore(roots, options, settings_of(options, engine_options, sha256(checkpoint)))
     for planned in plan(roots, options):
-        record = _settled(planned, options)
+        record = _settled(planned, options, done)
         if isinstance(planned, PlannedPhoto) or planned.failed:
             found += 1
         if isinstance(planned, PlannedPhoto) and record is None:
@@ -127,11 +135,18 @@ def preview(options: PhotoOptions) -> Iterator[Record]:
         raise InputError(f"no photos were found in {', '.join(str(root.source) for root in roots)}")
 
 
-def _settled(planned: Planned, options: PhotoOptions) -> Record | None:
+def _settled(planned: Planned, options: PhotoOptions, done: DoneBefore) -> Record | None:
     """The record of what needs no work; None for what does."""
     if isinstance(planned, PassedOver):
         return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
     if not options.overwrite:
+        for result in dict.fromkeys((planned.output, planned.copy)):
+            state = done.state(planned, result)
+            if state in (RENEWED, ""):
+                if state:
+                    return None
+                continue
+            return Record(planned.source, "skipped", result, state, already_done=True)
         if exists(planned.output):
             return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
         if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:
@@ -143,8 +158,14 @@ class _Run:
     """What the stages of one run share."""
 
     def __init__(
-        self, options: PhotoOptions, engine_options: EngineOptions, roots: list[Root], stopping: Callable[[], bool]
+        self,
+        options: PhotoOptions,
+        engine_options: EngineOptions,
+        roots: list[Root],
+        stopping: Callable[[], bool],
+        done: DoneBefore,
     ) -> None:
+        self._done = done
         self._options = options
         self._engine_options = engine_options
         self._roots = roots
@@ -191,7 +212,7 @@ class _Run:
             self.failure = self.failure or failure
 
     def _read(self, planned: Planned) -> _Loaded | _Large | Record | None:
-        settled = _settled(planned, self._options)
+        settled = _settled(planned, self._options, self._done)
         if settled or isinstance(planned, PassedOver):
             return settled
         if self._is_stopped():
@@ -224,8 +245,19 @@ class _Run:
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
         if self._options.already_color == "skip":
             return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
+        self._done.check(planned)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
-        return replace(record, status="kept", output=planned.copy, reason="it has colour already")
+        return self._note(planned, replace(record, status="kept", output=planned.copy, reason="it has colour already"))
+
+    def _note(self, planned: PlannedPhoto, record: Record) -> Record:
+        """Put a result into the state file; the record with the hashes of source and result."""
+        try:
+            return replace(record, sha256=self._done.note(planned, record))
+        except OSError as error:
+            self._fail(output_error(record.output or planned.output, error))
+        except OutputError as error:
+            self._fail(error)
+        return record
 
     def _prepare(self, planned: PlannedPhoto) -> None:
         """Once for each folder, before the first write to it."""
@@ -235,6 +267,7 @@ class _Run:
             if planned.root not in self._checked_roots:
                 try:
                     check_writable(planned.root)
+                    self._done.hold(planned.root)
                 except OutputError as error:
                     self.failure = error
                     raise _RunOver from error
@@ -254,7 +287,7 @@ class _Run:
                 raise _RunOver
             if self._engine is None:
                 try:
-                    self._engine = load_engine(self._engine_options, callers=self._jobs)
+                    self._engine = load_engine(steady(self._engine_options), callers=self._jobs)
                 except RestoreError as error:
                     self.failure = error
                     raise _RunOver from error
@@ -280,7 +313,7 @@ class _Run:
             return []
         begin = time.perf_counter()
         try:
-            guesses = batch[0].engine.predict([loaded.small for loaded in batch])
+            guesses = guess_alike(batch[0].engine, [loaded.small for loaded in batch])
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
@@ -299,12 +332,26 @@ class _Run:
         try:
             chroma = small_chroma(loaded.small, item.ab, self._options.saturation)
             container = result_container(photo.container, self._options.format)
+            photo = self._marked(photo, loaded.engine)
+            self._done.check(loaded.planned)
             encoded = encode(photo, chroma, container, self._options.quality)
             times_of = (loaded.planned.source,) if self._options.keep_times else ()
             write_bytes(loaded.planned.output, encoded.data, *times_of)
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        return replace(record, notes=photo.notes + encoded.notes, seconds=time.perf_counter() - begin)
+        record = replace(record, notes=photo.notes + encoded.notes)
+        return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
+
+    def _mark_page(self, photo: Photo) -> Photo:
+        return self._marked(photo, self._load_engine())
+
+    def _marked(self, photo: Photo, engine: Engine) -> Photo:
+        """The photo with the provenance of its colour in its XMP, unless that is not wanted."""
+        if not self._options.provenance:
+            return photo
+        xmp, sound = Provenance(engine.model_name, engine.model_sha256).add_to(photo.metadata.xmp)
+        notes = photo.notes if sound else (*photo.notes, "its XMP is broken and was left out")
+        return replace(photo, metadata=replace(photo.metadata, xmp=xmp), notes=notes)
 
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
@@ -312,8 +359,15 @@ class _Run:
         with self._large_lock:
             begin = time.perf_counter()
             try:
+                self._done.check(planned)
                 outcome = restore_large(
-                    planned.source, planned.output, item.size, self._guess_page, self._options, self._jobs
+                    planned.source,
+                    planned.output,
+                    item.size,
+                    self._guess_page,
+                    self._mark_page,
+                    self._options,
+                    self._jobs,
                 )
             except _RunOver:
                 return None
@@ -327,7 +381,7 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
-        return replace(
+        record = replace(
             record,
             width=outcome.width,
             height=outcome.height,
@@ -337,14 +391,14 @@ class _Run:
                 note if count == item.size.pages else f"{note} ({count} of {item.size.pages} pages)"
                 for note, count in outcome.notes.items()
             ),
-            model=self._load_engine().model_name,
-            seconds=time.perf_counter() - begin,
+            model=self._engine.model_name if self._engine else None,
         )
+        return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _guess_page(self, photo: Photo) -> SmallChroma:
         engine = self._load_engine()
         small = shrink_luma(photo.luma, engine.size)
-        (ab,) = engine.predict([small])
+        (ab,) = guess_alike(engine, [small])
         return small_chroma(small, ab, self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:

@@ -82,7 +82,7 @@ class TiffResult:
         rows = min(rows, height)
         if form.tile:
             arguments["tile"] = form.tile
-            data: Iterator[Samples | bytes] = self._tiles(photo, merger, form.tile)
+            data: Iterator[Any] = self._tiles(photo, merger, form.tile)
         else:
             arguments["rowsperstrip"] = rows
             data = self._encoded(photo, merger, rows, compression, predictor)
