@@ -29,6 +29,7 @@ from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
 from restore.photos.steady import guess_alike, steady
+from restore.photos.view import network_view
 from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
@@ -313,7 +314,7 @@ class _Run:
             return []
         begin = time.perf_counter()
         try:
-            guesses = guess_alike(batch[0].engine, [loaded.small for loaded in batch])
+            guesses = guess_alike(batch[0].engine, [network_view(loaded.small) for loaded in batch])
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
@@ -398,7 +399,7 @@ class _Run:
     def _guess_page(self, photo: Photo) -> SmallChroma:
         engine = self._load_engine()
         small = shrink_luma(photo.luma, engine.size)
-        (ab,) = guess_alike(engine, [small])
+        (ab,) = guess_alike(engine, [network_view(small)])
         return small_chroma(small, ab, self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
