@@ -8,7 +8,19 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "numpy", "cv2", "av", "PIL", "skimage", "safetensors", "train")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "cv2",
+    "av",
+    "PIL",
+    "skimage",
+    "safetensors",
+    "tifffile",
+    "imagecodecs",
+    "train",
+)
 COMMANDS = ["--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"]
 
 
