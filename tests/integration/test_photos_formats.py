@@ -95,7 +95,7 @@ def test_16_bit_goes_from_each_container_to_each(tmp_path: Path, restore_photos:
     for format in ("keep", "png", "tif", "jp2"):
         output = tmp_path / format
         assert restore_photos(tmp_path / "in", "--output", output, "--format", format).code == 0
-        (path,) = output.iterdir()
+        (path,) = output.glob("a.*")
         data = path.read_bytes()
         read = {".png": imagecodecs.png_decode, ".jp2": imagecodecs.jpeg2k_decode}
         rgb = read[path.suffix](data) if path.suffix in read else tifffile.imread(path)
