@@ -39,7 +39,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     _live.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
+        with part.open("w+b") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -162,25 +162,35 @@ def _strips(height: int, width: int, size: int) -> list[tuple[int, int]]:
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
-    """Colour picture whose grey is `luma`.
+class RgbMerger:
+    """Colour rows whose grey is `luma`, made when they are asked for: a huge scan is never whole in memory as RGB.
 
     Red and blue are rounded first and green makes up for it, so that Y′ = 0.299 R + 0.587 G + 0.114 B is within 0.3 of
     a level of `luma`: Pillow's `convert("L")` gives back the input's very values.
 
     Args:
         luma: (H, W), 8 or 16 bit.
-
-    Returns:
-        (H, W, 3) RGB of the same depth.
     """
-    height, width = luma.shape
-    full = np.float32(np.iinfo(luma.dtype).max)
-    result = np.empty((height, width, 3), luma.dtype)
-    sampler = _RowSampler(chroma.planes, height, width)
-    for top, bottom in _strips(height, width, chroma.planes.shape[0]):
-        cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
-        levels = luma[top:bottom].astype(np.float32)
+
+    def __init__(self, luma: Luma, chroma: SmallChroma) -> None:
+        self._luma = luma
+        self._size = chroma.planes.shape[0]
+        self._sampler = _RowSampler(chroma.planes, *luma.shape)
+
+    def rows(self, top: int, bottom: int) -> Luma:
+        """(bottom - top, W, 3) RGB of the depth of the luma."""
+        height, width = self._luma.shape
+        result = np.empty((bottom - top, width, 3), self._luma.dtype)
+        step = _strips(height, width, self._size)[0][1]
+        for start in range(top, bottom, step):
+            end = min(start + step, bottom)
+            self._merge(start, end, result[start - top : end - top])
+        return result
+
+    def _merge(self, top: int, bottom: int, result: Luma) -> None:
+        full = np.float32(np.iinfo(self._luma.dtype).max)
+        cb_gain, cb_offset, cr_gain, cr_offset = self._sampler.strip(top, bottom)
+        levels = self._luma[top:bottom].astype(np.float32)
         cb, cr = cb_gain * levels + cb_offset * full, cr_gain * levels + cr_offset * full
         scale = _gamut_scale(cb, cr, levels, full - levels, BT601)
         red = np.rint(levels + np.float32(BT601.cr_to_r) * (scale * cr))
@@ -189,8 +199,19 @@ def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
         green = np.rint(green / np.float32(BT601.green))
         # Only float32 rounding can leave the range, by less than a level.
         for i, channel in enumerate((red, green, blue)):
-            result[top:bottom, :, i] = np.clip(channel, 0, full)
-    return result
+            result[..., i] = np.clip(channel, 0, full)
+
+
+def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
+    """Colour picture whose grey is `luma`, whole: see `RgbMerger`.
+
+    Args:
+        luma: (H, W), 8 or 16 bit.
+
+    Returns:
+        (H, W, 3) RGB of the same depth.
+    """
+    return RgbMerger(luma, chroma).rows(0, luma.shape[0])
 
 
 @dataclass(frozen=True)

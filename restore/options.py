@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from restore.errors import UsageError
 
-Format = Literal["keep", "jpg", "png", "tif", "webp"]
+Format = Literal["keep", "jpg", "png", "tif", "webp", "jp2", "avif"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
 FilmInColor = Literal["keep", "recolor"]
 Style = Literal["natural", "vivid"]
@@ -81,6 +81,10 @@ class PhotoOptions:
         report: where the JSON report goes.
         already_color: what happens to a photo that has colour: copied (`keep`), left out (`skip`), or `recolor`.
         jobs: reader threads, and as many writer threads; None takes the number of processors.
+        max_pixels: millions of them; a photo that claims more is refused.
+        keep_times: results get the file times of their sources.
+        provenance: results say in their XMP that their colour is a guess, and whose.
+        verify: read results again, and compare them with their originals, instead of colouring.
     """
 
     inputs: Sequence[Path]
@@ -96,10 +100,16 @@ class PhotoOptions:
     report: Path | None = None
     already_color: AlreadyColor = "keep"
     jobs: int | None = None
+    max_pixels: int = 500
+    keep_times: bool = False
+    provenance: bool = True
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs:
             raise UsageError("no input was given", "Name a folder or photos")
+        if self.max_pixels < 1:
+            raise UsageError(f"--max-pixels {self.max_pixels} is too small", "Give millions of pixels, 1 or more")
         if not 0.0 <= self.saturation <= MAX_SATURATION:
             raise UsageError(
                 f"--saturation {self.saturation:g} is out of range", f"Give 0 to {MAX_SATURATION:g}; 1 is normal"

@@ -24,9 +24,12 @@ class Record:
 
     Args:
         reason: why it was kept, skipped or failed; "" where it was done.
+        bits: a sample of the source, or rather of what is left of it in the result: 8 or 16.
+        pages: pictures in the file.
         tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
+        sha256: of `source` and `result`, where a result was written.
         already_done: it needed nothing.
         film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
@@ -38,9 +41,12 @@ class Record:
     seconds: float = 0.0
     width: int | None = None
     height: int | None = None
+    bits: int | None = None
+    pages: int | None = None
     tone: str = ""
     notes: tuple[str, ...] = ()
     model: str | None = None
+    sha256: Mapping[str, str] | None = None
     already_done: bool = False
     film: Mapping[str, Any] | None = None
 
@@ -55,9 +61,12 @@ class Record:
             "seconds": round(self.seconds, 3),
             "width": self.width,
             "height": self.height,
+            "bits": self.bits,
+            "pages": self.pages,
             "tone": self.tone or None,
             "notes": list(self.notes),
             "model": self.model,
+            "sha256": dict(self.sha256) if self.sha256 else None,
         }
         return facts | ({"film": dict(self.film)} if self.film is not None else {})
 

@@ -49,5 +49,9 @@ def chroma_of(path: Path) -> float:
 
 
 def files_below(folder: Path) -> set[str]:
-    """Relative names of all files below a folder, hidden ones too."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    """Relative names of all files below a folder, hidden ones too, but not the state file of a run."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if not path.is_dir() and path.name != ".restore-state.jsonl"
+    }

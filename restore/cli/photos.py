@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from restore.errors import SomeFilesFailedError, UsageError
+from restore.errors import CheckError, SomeFilesFailedError, UsageError
 from restore.options import AlreadyColor, EngineOptions, Format, PhotoOptions, Style
 
 
@@ -43,12 +43,26 @@ def photos(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write a report of every file.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads that read, and that write. Default: processors.")] = None,
+    max_pixels: Annotated[
+        int, typer.Option(metavar="MILLIONS", help="Refuse photos that claim more pixels than this.")
+    ] = 500,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Give results the file times of their originals.")
+    ] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance/--no-provenance", help="Say in each result's XMP that its colour is a guess.")
+    ] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the results again and compare them with their originals.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
 ) -> None:
     """Colour photos: a coloured copy of each, in the same tree of folders. Originals are never touched."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
+    if verify and (dry_run or overwrite):
+        raise UsageError("--verify only reads", "Leave --dry-run and --overwrite out")
     if dry_run and report:
         raise UsageError("--report tells of a run, and --dry-run does none", "Give one of them")
     options = PhotoOptions(
@@ -65,23 +79,45 @@ def photos(
         report=report,
         already_color=already_color,
         jobs=jobs,
+        max_pixels=max_pixels,
+        keep_times=keep_times,
+        provenance=provenance,
+        verify=verify,
     )
     engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
+    if options.verify:
+        _verify(options, quiet=quiet, verbose=verbose)
+        return
     if options.dry_run:
-        _preview(options, quiet=quiet)
+        _preview(options, engine_options, quiet=quiet)
         return
     _restore(options, engine_options, quiet=quiet, verbose=verbose)
 
 
-def _preview(options: PhotoOptions, *, quiet: bool) -> None:
-    from restore.photos.pipeline import preview
+def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool) -> None:
+    from restore.photos.dry_run import preview
     from restore.progress import say
 
-    for record in preview(options):
+    for record in preview(options, engine_options):
         if record.status == "done":
             say(f"{record.path} -> {record.output}")
         elif not quiet or record.status == "failed":
             say(f"{record.path}: {record.status}: {record.reason}", error=record.status == "failed")
+
+
+def _verify(options: PhotoOptions, *, quiet: bool, verbose: bool) -> None:
+    from restore.photos.verify import verify_photos
+    from restore.progress import make_progress
+    from restore.stopping import stop_gently
+
+    with stop_gently() as stopping:
+        summary = verify_photos(options, make_progress(quiet=quiet, verbose=verbose), stopping)
+    if summary.failed:
+        raise CheckError(
+            f"{summary.failed} of {summary.found} results are not what they should be",
+            "Their names and reasons are above; run the same command without --verify to make missing ones again, "
+            "with --overwrite for damaged ones",
+        )
 
 
 def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:

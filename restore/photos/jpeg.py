@@ -18,7 +18,7 @@ from restore.merge import SmallChroma, chroma_planes
 
 Plane = npt.NDArray[np.uint8]
 
-_FIRST_APP, _LAST_APP = 0xE0, 0xEF
+_FIRST_APP, _LAST_APP, _COMMENT = 0xE0, 0xEF, 0xFE
 
 
 def encode_jpeg(luma: Plane, chroma: SmallChroma, quality: int, header_options: dict[str, Any]) -> bytes:
@@ -26,7 +26,7 @@ def encode_jpeg(luma: Plane, chroma: SmallChroma, quality: int, header_options: 
 
     Args:
         luma: (H, W).
-        header_options: what Pillow's JPEG saver takes for the metadata: `dpi`, `exif`, `xmp`.
+        header_options: what Pillow's JPEG saver takes for the metadata: `dpi`, `exif`, `xmp`, `extra`, `comment` …
 
     Raises:
         ValueError: more than 65,500 pixels a side, or metadata that does not fit.
@@ -48,8 +48,8 @@ def decode_grey(data: bytes) -> Plane | None:
 
 
 def _end_of_app_segments(data: memoryview) -> int:
-    """Where the APPn segments that follow the start marker end (ITU-T T.81, annex B)."""
+    """Where the APPn segments and comments that follow the start marker end (ITU-T T.81, annex B)."""
     position = 2
-    while data[position] == 0xFF and _FIRST_APP <= data[position + 1] <= _LAST_APP:
+    while data[position] == 0xFF and (_FIRST_APP <= data[position + 1] <= _LAST_APP or data[position + 1] == _COMMENT):
         position += 2 + int.from_bytes(data[position + 2 : position + 4])
     return position

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -17,15 +15,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from restore.errors import InputError, OutputError, RestoreError
-from restore.files import check_writable, exists, is_disk_full, is_folder, remove_stale_parts
-from restore.merge import shrink_luma, small_chroma
+from restore.errors import DeviceError, InputError, OutputError, RestoreError
+from restore.files import check_writable, is_disk_full, is_folder, output_error, remove_stale_parts
+from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
-from restore.photos.containers import BY_FORMAT, Container
+from restore.photos.containers import NAMES, result_container
+from restore.photos.done import DoneBefore, settings_of, settled
+from restore.photos.large import NothingToColor, restore_large
+from restore.photos.loading import EngineLoader
+from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
-from restore.photos.reading import Photo, Plane, read_photo, several_pictures
-from restore.photos.writing import copy_as_is, encode, flatten, write_bytes
+from restore.photos.provenance import Provenance
+from restore.photos.reading import Size, measure, read_photo
+from restore.photos.steady import guess_alike
+from restore.photos.view import network_view
+from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
@@ -35,18 +40,23 @@ if TYPE_CHECKING:
     from restore.colorizers import Engine
 
 FloatArray = npt.NDArray[np.float32]
-# Photos that are read while the engine is loaded, in bytes of luma.
-_READ_AHEAD = 320 << 20
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo read."""
+    """A photo read, and how the network will see it."""
 
     planned: PlannedPhoto
     photo: Photo
-    luma: Plane
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Large:
+    """A photo too large to be in memory beside others, or of several pages: read, guessed and written in one go."""
+
+    planned: PlannedPhoto
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class _Guessed:
     loaded: _Loaded
     small: FloatArray
     ab: FloatArray
-    model: str
+    engine: Engine
     seconds: float
 
 
@@ -80,7 +90,9 @@ def restore_photos(
     roots = find_roots(options)
     checkpoint = find_checkpoint(engine_options.model)
     begin = time.monotonic()
-    run = _Run(options, engine_options, roots, stopping)
+    model_sha256 = sha256(checkpoint)
+    done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
+    run = _Run(options, engine_options, roots, stopping, done)
     summary = Summary()
     with open_report(options.report) as report:
         progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
@@ -92,6 +104,7 @@ def restore_photos(
                         report.add(record)
                     progress.step(str(record.path), record.status, record.reason)
         finally:
+            done.close()
             summary.seconds = time.monotonic() - begin
             progress.finish(summary.counts_by_status, summary.seconds)
             if report:
@@ -100,57 +113,30 @@ def restore_photos(
             raise run.failure
         if not summary.found and not stopping():
             names = ", ".join(str(root.source) for root in roots)
-            raise InputError(f"no photos were found in {names}", "JPEG, PNG, TIFF, WebP and BMP files are photos")
+            raise InputError(f"no photos were found in {names}", f"{NAMES} files are photos")
     return summary
-
-
-def preview(options: PhotoOptions) -> Iterator[Record]:
-    """What `restore_photos` would do, as far as names tell; `done` means would be done.
-
-    Raises:
-        InputError, OutputError, UsageError: as `restore_photos`.
-    """
-    found = 0
-    roots = find_roots(options)
-    for planned in plan(roots, options):
-        record = _settled(planned, options)
-        if isinstance(planned, PlannedPhoto) or planned.failed:
-            found += 1
-        if isinstance(planned, PlannedPhoto) and record is None:
-            record = Record(planned.source, "done", planned.output)
-        if record:
-            yield record
-    if not found:
-        raise InputError(f"no photos were found in {', '.join(str(root.source) for root in roots)}")
-
-
-def _settled(planned: Planned, options: PhotoOptions) -> Record | None:
-    """The record of what needs no work; None for what does."""
-    if isinstance(planned, PassedOver):
-        return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
-    if not options.overwrite:
-        if exists(planned.output):
-            return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
-        if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:
-            return Record(planned.source, "skipped", planned.copy, "already done", already_done=True)
-    return None
 
 
 class _Run:
     """What the stages of one run share."""
 
     def __init__(
-        self, options: PhotoOptions, engine_options: EngineOptions, roots: list[Root], stopping: Callable[[], bool]
+        self,
+        options: PhotoOptions,
+        engine_options: EngineOptions,
+        roots: list[Root],
+        stopping: Callable[[], bool],
+        done: DoneBefore,
     ) -> None:
+        self._done = done
         self._options = options
-        self._engine_options = engine_options
         self._roots = roots
         self._input_folders = [root.source.resolve() for root in roots if not root.name]
         self._stopping = stopping
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
-        self._engine: Future[Engine | None] | None = None
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._large_lock = threading.Lock()
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail)
         self._checked_roots: set[Path] = set()
         self._prepared_folders: set[Path] = set()
         self.failure: RestoreError | None = None
@@ -160,23 +146,22 @@ class _Run:
         """Every file's record, as it is through. Few photos are in memory: a batch and two more for each thread."""
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
         planned = self._until_stopped(plan(self._roots, self._options))
-        read = self._held(map_in_threads(self._read, planned, self._jobs))
-        guessed = map_in_threads(self._guess, self._batches(read), self._jobs)
-        with self._loader:
-            yield from map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        read = (item for item in map_in_threads(self._read, planned, self._jobs) if item is not None)
+        held = self._loader.hold(read, _bytes_of)
+        guessed = map_in_threads(self._guess, self._batches(held), self._jobs)
+        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        try:
+            yield from (record for record in written if record is not None)
+        finally:
+            self._loader.close()
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
-        engine = self._loaded_engine()
+        engine = self._loader.get()
         if engine is None:
-            return {
-                "model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)},
-                "device": None,
-                "runtime": None,
-                "dtype": None,
-            }
+            return {"model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)}, "device": None, "dtype": None}
         model = {"name": engine.model_name, "sha256": engine.model_sha256}
-        return {"model": model, "device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
+        return {"model": model, "device": engine.device, "dtype": engine.dtype}
 
     def _until_stopped(self, items: Iterable[Planned]) -> Iterator[Planned]:
         for item in items:
@@ -192,36 +177,52 @@ class _Run:
         with self._lock:
             self.failure = self.failure or failure
 
-    def _read(self, planned: Planned) -> _Loaded | Record | None:
-        settled = _settled(planned, self._options)
-        if settled or isinstance(planned, PassedOver):
-            return settled
+    def _read(self, planned: Planned) -> _Loaded | _Large | Record | None:
+        record = settled(planned, self._options, self._done)
+        if record or isinstance(planned, PassedOver):
+            return record
         if self._is_stopped():
             return None
         begin = time.perf_counter()
         record = Record(planned.source, "failed", planned.output)
         try:
             self._prepare(planned)
-            photo = read_photo(planned.source)
-            height, width = photo.luma.shape
-            record = replace(record, width=width, height=height, tone=photo.tone, notes=photo.notes)
+            most = self._options.max_pixels * 1_000_000
+            size = measure(planned.source, most)
+            if size.is_large:
+                return _Large(planned, size)
+            photo = read_photo(planned.source, most)
+            record = replace(record, **_facts(photo))
             if photo.tone == "color" and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
-                raise several_pictures(planned.source, photo.pages)
-            luma = flatten(photo, self._container(photo))
-            self._want_engine()
+                raise InputError(
+                    f"{planned.source} holds {photo.pages} pictures", "Split it first: of a JPEG, one is taken"
+                )
+            photo = fit(photo, result_container(photo.container, self._options.format))
+            self._loader.want()
         except _RunOver:
             return None
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(planned, record, error, begin)
-        return _Loaded(planned, photo, luma, time.perf_counter() - begin)
+        return _Loaded(planned, photo, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
         if self._options.already_color == "skip":
             return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
-        copy_as_is(planned.source, planned.copy)
-        return replace(record, status="kept", output=planned.copy, reason="it has colour already")
+        self._done.check(planned)
+        copy_as_is(planned.source, planned.copy, self._options.keep_times)
+        return self._note(planned, replace(record, status="kept", output=planned.copy, reason="it has colour already"))
+
+    def _note(self, planned: PlannedPhoto, record: Record) -> Record:
+        """Put a result into the state file; the record with the hashes of source and result."""
+        try:
+            return replace(record, sha256=self._done.note(planned, record))
+        except OSError as error:
+            self._fail(output_error(record.output or planned.output, error))
+        except OutputError as error:
+            self._fail(error)
+        return record
 
     def _prepare(self, planned: PlannedPhoto) -> None:
         """Once for each folder, before the first write to it."""
@@ -231,6 +232,7 @@ class _Run:
             if planned.root not in self._checked_roots:
                 try:
                     check_writable(planned.root)
+                    self._done.hold(planned.root)
                 except OutputError as error:
                     self.failure = error
                     raise _RunOver from error
@@ -243,104 +245,125 @@ class _Run:
                 remove_stale_parts(folder)
                 self._prepared_folders.add(folder)
 
-    def _want_engine(self) -> None:
-        """Begin to load the engine, for the first photo that needs it: an archive that is done already costs no
-        loading."""
-        with self._lock:
-            if self.failure:
-                raise _RunOver
-            if self._engine is None:
-                self._engine = self._loader.submit(self._load_engine)
+    def _engine(self) -> Engine:
+        self._loader.want()
+        engine = self._loader.get()
+        if engine is None:
+            raise _RunOver
+        return engine
 
-    def _load_engine(self) -> Engine | None:
-        """The engine, or None when that failed. To import PyTorch, where it is needed, takes longer than forty photos
-        to read."""
-        from restore.colorizers import load_engine
-
-        try:
-            return load_engine(self._engine_options, callers=self._jobs)
-        except RestoreError as error:
-            self._fail(error)
-            return None
-
-    def _held(self, items: Iterable[_Loaded | Record | None]) -> Generator[_Loaded | Record, None, None]:
-        """The same items. Those that arrive while the engine is loaded are held until it is there, or until memory
-        bids to wait for it."""
-        held: deque[_Loaded | Record] = deque()
-        size = 0
-        for item in items:
-            if item is None:
-                continue
-            held.append(item)
-            size += item.luma.nbytes if isinstance(item, _Loaded) else 0
-            if self._engine is None or self._engine.done() or size > _READ_AHEAD:
-                yield from held
-                held.clear()
-                size = 0
-        yield from held
-
-    def _container(self, photo: Photo) -> Container:
-        return photo.container if self._options.format == "keep" else BY_FORMAT[self._options.format]
-
-    def _batches(self, items: Iterable[_Loaded | Record]) -> Iterator[list[_Loaded] | Record]:
+    def _batches(self, items: Iterable[_Loaded | _Large | Record]) -> Iterator[list[_Loaded] | _Large | Record]:
         batch: list[_Loaded] = []
         for item in items:
-            if isinstance(item, Record):
+            if isinstance(item, Record | _Large):
                 yield item
                 continue
             batch.append(item)
-            engine = self._loaded_engine()
+            engine = self._loader.get()
             if engine is None or len(batch) >= engine.batch:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _loaded_engine(self) -> Engine | None:
-        return self._engine.result() if self._engine else None
-
-    def _guess(self, batch: list[_Loaded] | Record) -> list[_Guessed | Record]:
-        if isinstance(batch, Record):
+    def _guess(self, batch: list[_Loaded] | _Large | Record) -> list[_Guessed | _Large | Record]:
+        if isinstance(batch, Record | _Large):
             return [batch]
-        engine = self._loaded_engine()
+        engine = self._loader.get()
         if engine is None or self._is_stopped():
             return []  # read, but nothing is lost by reading it again
         begin = time.perf_counter()
         try:
-            small = [shrink_luma(loaded.luma, engine.size) for loaded in batch]
-            guesses = engine.predict(small)
+            small = [shrink_luma(loaded.photo.luma, engine.size) for loaded in batch]
+            guesses = guess_alike(engine, [network_view(view) for view in small])
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
         seconds = (time.perf_counter() - begin) / len(batch)
         return [
-            _Guessed(loaded, view, ab, engine.model_name, seconds)
-            for loaded, view, ab in zip(batch, small, guesses, strict=True)
+            _Guessed(loaded, view, ab, engine, seconds) for loaded, view, ab in zip(batch, small, guesses, strict=True)
         ]
 
-    def _write(self, item: _Guessed | Record) -> Record:
+    def _write(self, item: _Guessed | _Large | Record) -> Record | None:
         if isinstance(item, Record):
             return item
+        if isinstance(item, _Large):
+            return self._write_large(item)
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
         loaded, photo = item.loaded, item.loaded.photo
-        height, width = photo.luma.shape
-        record = Record(
-            loaded.planned.source,
-            "done",
-            loaded.planned.output,
-            width=width,
-            height=height,
-            tone=photo.tone,
-            notes=photo.notes,
-            model=item.model,
-        )
+        record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
+        record = replace(record, **_facts(photo))
         try:
             chroma = small_chroma(item.small, item.ab, self._options.saturation)
-            data = encode(photo, loaded.luma, chroma, self._container(photo), self._options.quality)
-            write_bytes(loaded.planned.output, data)
-        except (RestoreError, MemoryError) as error:
+            container = result_container(photo.container, self._options.format)
+            photo = self._marked(photo, item.engine)
+            self._done.check(loaded.planned)
+            encoded = encode(photo, chroma, container, self._options.quality)
+            times_of = (loaded.planned.source,) if self._options.keep_times else ()
+            write_bytes(loaded.planned.output, encoded.data, *times_of)
+        except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        return replace(record, seconds=time.perf_counter() - begin)
+        record = replace(record, notes=photo.notes + encoded.notes)
+        return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
+
+    def _mark_page(self, photo: Photo) -> Photo:
+        return self._marked(photo, self._engine())
+
+    def _marked(self, photo: Photo, engine: Engine) -> Photo:
+        """The photo with the provenance of its colour in its XMP, unless that is not wanted."""
+        if not self._options.provenance:
+            return photo
+        xmp, sound = Provenance(engine.model_name, engine.model_sha256).add_to(photo.metadata.xmp)
+        notes = photo.notes if sound else (*photo.notes, "its XMP is broken and was left out")
+        return replace(photo, metadata=replace(photo.metadata, xmp=xmp), notes=notes)
+
+    def _write_large(self, item: _Large) -> Record | None:
+        planned = item.planned
+        record = Record(planned.source, "done", planned.output, pages=item.size.pages)
+        with self._large_lock:
+            begin = time.perf_counter()
+            try:
+                self._done.check(planned)
+                outcome = restore_large(
+                    planned.source,
+                    planned.output,
+                    item.size,
+                    self._guess_page,
+                    self._mark_page,
+                    self._options,
+                    self._jobs,
+                )
+            except _RunOver:
+                return None
+            except NothingToColor:
+                try:
+                    record = self._pass_color(planned, replace(record, tone="color"))
+                except (RestoreError, OSError) as error:
+                    return self._failed(planned, record, error, begin)
+                return replace(record, seconds=time.perf_counter() - begin)
+            except (RestoreError, OSError, MemoryError) as error:
+                if isinstance(error, DeviceError):
+                    self._fail(error)
+                return self._failed(planned, record, error, begin)
+        record = replace(
+            record,
+            width=outcome.width,
+            height=outcome.height,
+            bits=outcome.bits,
+            tone=outcome.tone,
+            notes=tuple(
+                note if count == item.size.pages else f"{note} ({count} of {item.size.pages} pages)"
+                for note, count in outcome.notes.items()
+            ),
+            model=self._engine().model_name,
+        )
+        return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
+
+    def _guess_page(self, photo: Photo) -> SmallChroma:
+        engine = self._engine()
+        small = shrink_luma(photo.luma, engine.size)
+        (ab,) = guess_alike(engine, [network_view(small)])
+        return small_chroma(small, ab, self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder
@@ -353,6 +376,17 @@ class _Run:
         return replace(
             record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
         )
+
+
+def _facts(photo: Photo) -> dict[str, Any]:
+    """What the record of a photo of one page says of it."""
+    height, width = photo.luma.shape
+    bits = 8 * photo.luma.dtype.itemsize
+    return {"width": width, "height": height, "bits": bits, "pages": 1, "tone": photo.tone, "notes": photo.notes}
+
+
+def _bytes_of(item: _Loaded | _Large | Record) -> int:
+    return item.photo.luma.nbytes if isinstance(item, _Loaded) else 0
 
 
 class _RunOver(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restore import walk
 from restore.options import Format, PhotoOptions
-from restore.photos.containers import BY_FORMAT, SNIFF_BYTES, claims_picture, sniffs_as_picture
+from restore.photos.containers import SNIFF_BYTES, claims_picture, result_suffix, sniffs_as_picture
 from restore.walk import Kind, PassedOver, Root
 
 
@@ -53,12 +53,7 @@ def plan(roots: Sequence[Root], options: PhotoOptions) -> Iterator[Planned]:
 
 
 def _kind(format: Format) -> Kind:
-    def suffix(own: str) -> str:
-        if format == "keep" or own.lower() in BY_FORMAT[format].suffixes:
-            return own
-        return BY_FORMAT[format].suffixes[0]
-
-    return Kind("picture", claims_picture, _sniffs, suffix, _copy_path)
+    return Kind("picture", claims_picture, _sniffs, lambda own: result_suffix(own, format), _copy_path)
 
 
 def _sniffs(path: Path) -> bool:

@@ -19,6 +19,8 @@ HEAVY = (
     "PIL",
     "skimage",
     "safetensors",
+    "tifffile",
+    "imagecodecs",
     "train.recipes",
 )
 COMMANDS = [

@@ -159,13 +159,13 @@ def test_failure_of_the_engine_is_told_and_ends_the_run(
 
     def fail_later(self: Engine, lumas: Any) -> Any:
         calls.append(len(lumas))
-        if len(calls) > 2:
+        if len(calls) > 8:  # one photo a call, as on a CPU each goes alone
             raise DeviceError("too little memory", "Give a smaller --size")
         return predict(self, lumas)
 
     monkeypatch.setattr(Engine, "predict", fail_later)
     result = restore_photos(archive, "--batch", 4)
-    assert result.code == 7 and len(calls) == 3
+    assert result.code == 7 and len(calls) == 9
     assert result.report["summary"]["done"] == 8 == len(files_below(archive.parent / "in-restored"))
 
 
@@ -179,3 +179,63 @@ def test_bug_gives_one_line(tmp_path: Path, restore_photos: Run, monkeypatch: py
     result = restore_photos(tmp_path / "in")
     assert result.code == 1 and result.err.count("\n") == 1
     assert "report" in result.err and "ZeroDivisionError" in result.err
+
+
+def test_killed_twenty_times_over_300_files(tmp_path: Path, tiny_model: Path, restore_photos: Run) -> None:
+    for i in range(300):
+        save_grey(tmp_path / "in" / f"{i % 5}" / f"{i:03}.png", 160, 120, seed=i)
+    output, rng = tmp_path / "in-restored", np.random.default_rng(6)
+    command = [sys.executable, "-m", "restore", "photos", str(tmp_path / "in"), "--model", str(tiny_model), "--quiet"]
+    written: dict[str, int] = {}
+    for _ in range(20):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        before, until = len(written), time.monotonic() + 60
+        # Killed when some more are done, so that on any machine every kill comes in the middle of the work.
+        wanted = before + int(rng.integers(1, 12))
+        while time.monotonic() < until and process.poll() is None and len(list(output.glob("*/[0-9]*"))) < wanted:
+            time.sleep(0.002)
+        time.sleep(float(rng.uniform(0, 0.03)))
+        process.kill()
+        _, said = process.communicate()
+        assert said == ""
+        for path in output.glob("*/[0-9]*"):
+            stamp = path.stat().st_mtime_ns
+            assert written.setdefault(str(path), stamp) == stamp, f"{path} was done twice"
+    assert 20 <= len(written) < 300
+    result = restore_photos(tmp_path / "in")
+    assert result.code == 0 and result.report["summary"]["skipped"] == len(written)
+    assert len(files_below(output)) == 300
+    assert not any(Path(name).name.startswith(".") for name in files_below(output))
+    for name in files_below(output):
+        assert (luma_of(output / name) == luma_of(tmp_path / "in" / name)).all()
+    assert all(Path(name).stat().st_mtime_ns == stamp for name, stamp in written.items())
+    assert restore_photos(tmp_path / "in", "--verify").code == 0
+
+
+def test_read_error_on_one_file(archive: Path, restore_photos: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from restore.photos import pipeline
+
+    measure = pipeline.measure
+
+    def fail(path: Path, *more: Any) -> Any:
+        if path.name == "07.png":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return measure(path, *more)
+
+    monkeypatch.setattr(pipeline, "measure", fail)
+    result = restore_photos(archive)
+    assert result.code == 8 and result.report["summary"]["done"] == PHOTOS - 1
+    assert "Input/output error" in result.error("07.png")
+
+
+def test_two_runs_at_once_one_is_refused(archive: Path, tiny_model: Path) -> None:
+    first = start(archive, tiny_model)
+    command = [sys.executable, "-m", "restore", "photos", str(archive), "--model", str(tiny_model), "--overwrite"]
+    first.send_signal(signal.SIGSTOP)  # so that it is still at work, however slow the second is to start
+    try:
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 4 and "another run" in second.stderr
+    first.communicate(timeout=120)
+    assert first.returncode == 0 and len(files_below(archive.parent / "in-restored")) == PHOTOS

@@ -1,0 +1,123 @@
+"""What earlier runs have done: the state files of the output folders, asked and kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from restore.files import exists
+from restore.options import EngineOptions, PhotoOptions
+from restore.photos.ledger import Entry, Ledger, file_sha256, fingerprint
+from restore.photos.plan import Planned, PlannedPhoto
+from restore.report import Record
+from restore.walk import PassedOver, Root
+
+RENEWED = "renewed"
+_CHANGED_RESULT = "the result has changed"
+
+
+def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str) -> dict[str, Any]:
+    """Whatever decides on a result, but for its source."""
+    return {
+        "model": model_sha256,
+        "size": engine.size,
+        "style": engine.style,
+        "saturation": options.saturation,
+        "format": options.format,
+        "quality": options.quality,
+        "already_color": options.already_color,
+        "provenance": options.provenance,
+    }
+
+
+def folder_roots(roots: Sequence[Root], options: PhotoOptions) -> set[Path]:
+    """The output folders that have a state file. A file's default output lies beside it, in a folder of originals:
+    there is none there."""
+    return {root.output for root in roots if not root.name or options.output is not None}
+
+
+class DoneBefore:
+    """The state files of a run's output folders."""
+
+    def __init__(self, roots: Sequence[Root], options: PhotoOptions, settings: dict[str, Any]) -> None:
+        self._settings = fingerprint(settings)
+        self._ledgers = {folder: Ledger(folder) for folder in folder_roots(roots, options)}
+
+    def state(self, planned: PlannedPhoto, result: Path) -> str:
+        """Of a photo that an earlier run may have done: the reason to leave it, `RENEWED` where it is to be done
+        again, or "" where nothing is known."""
+        ledger = self._ledgers.get(planned.root)
+        if ledger is None:
+            return ""
+        state = ledger.state(str(result.relative_to(planned.root)), planned.source, result, self._settings)
+        if state in ("", "done"):
+            return state and "already done"
+        # What someone has worked on is not ours to replace.
+        return f"already done, and changed since: {result}" if state == _CHANGED_RESULT else RENEWED
+
+    def hold(self, folder: Path) -> None:
+        """Claim an output folder.
+
+        Raises:
+            OutputError: another run has it.
+        """
+        if folder in self._ledgers:
+            self._ledgers[folder].hold()
+
+    def check(self, planned: PlannedPhoto) -> None:
+        """Raises OutputError where the output folder is gone."""
+        if planned.root in self._ledgers:
+            self._ledgers[planned.root].check()
+
+    def note(self, planned: PlannedPhoto, record: Record) -> dict[str, str]:
+        """Note a result; its hashes.
+
+        Raises:
+            OutputError: the disk is full, or the output folder is gone.
+            OSError: the source or the result is.
+        """
+        assert record.output is not None
+        self.check(planned)
+        hashes = {"source": file_sha256(planned.source), "result": file_sha256(record.output)}
+        ledger = self._ledgers.get(planned.root)
+        if ledger is not None:
+            stat = planned.source.stat()
+            ledger.add(
+                Entry(
+                    str(record.output.relative_to(planned.root)),
+                    str(planned.source),
+                    stat.st_size,
+                    stat.st_mtime_ns,
+                    self._settings,
+                    record.output.stat().st_size,
+                    hashes["result"],
+                    hashes["source"],
+                    record.status,
+                )
+            )
+        return hashes
+
+    def close(self) -> None:
+        """Give the folders back."""
+        for ledger in self._ledgers.values():
+            ledger.close()
+
+
+def settled(planned: Planned, options: PhotoOptions, done: DoneBefore) -> Record | None:
+    """The record of what needs no work; None for what does."""
+    if isinstance(planned, PassedOver):
+        return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
+    if not options.overwrite:
+        for result in dict.fromkeys((planned.output, planned.copy)):
+            state = done.state(planned, result)
+            if state in (RENEWED, ""):
+                if state:
+                    return None
+                continue
+            return Record(planned.source, "skipped", result, state, already_done=True)
+        if exists(planned.output):
+            return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
+        if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:
+            return Record(planned.source, "skipped", planned.copy, "already done", already_done=True)
+    return None
