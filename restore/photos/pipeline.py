@@ -159,9 +159,10 @@ class _Run:
         """The report's keys on the model and the device; the device is None where nothing had to be coloured."""
         engine = self._loader.get()
         if engine is None:
-            return {"model": {"name": checkpoint.stem, "sha256": sha256(checkpoint)}, "device": None, "dtype": None}
+            model = {"name": checkpoint.stem, "sha256": sha256(checkpoint)}
+            return {"model": model, "device": None, "runtime": None, "dtype": None}
         model = {"name": engine.model_name, "sha256": engine.model_sha256}
-        return {"model": model, "device": engine.device, "dtype": engine.dtype}
+        return {"model": model, "device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}
 
     def _until_stopped(self, items: Iterable[Planned]) -> Iterator[Planned]:
         for item in items:

