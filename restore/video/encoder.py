@@ -10,6 +10,7 @@ import av
 import av.container
 import av.error
 import av.filter
+import av.packet
 import av.video.frame
 import av.video.stream
 import numpy as np
@@ -25,6 +26,8 @@ from restore.video.render import RenderedFrame
 # Of a segment's file. It holds every codec; its timestamps, in whole milliseconds, are places in the segment only: the
 # film's own pts are put in place of them when segments are joined.
 CONTAINER = "matroska"
+
+_MOST_REORDERED = 100  # seconds by which a packet may be decoded before it is shown: sixteen frames, however slow
 
 
 def encode_segment(path: Path, frames: Iterable[RenderedFrame], film: Film, codec: VideoCodec) -> list[int]:
@@ -44,9 +47,9 @@ def encode_segment(path: Path, frames: Iterable[RenderedFrame], film: Film, code
                 frame.pts, frame.time_base = place, 1 / film.rate
                 if fields:
                     frame = fields.mark(frame)
-                container.mux(stream.encode(frame))
+                container.mux(encode(stream, frame))
                 written.append(rendered.pts)
-            container.mux(stream.encode(None))
+            container.mux(encode(stream, None))
     except (av.error.ArgumentError, av.error.OptionNotFoundError, av.error.ExternalError) as error:
         raise UsageError(f"{codec.name} refuses its settings: {error.strerror}", "Check --preset and --crf") from error
     except (av.error.FFmpegError, OSError) as error:
@@ -82,6 +85,22 @@ def add_picture(container: av.container.OutputContainer, film: Film, codec: Vide
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = film.field_order
     return stream
+
+
+def encode(stream: av.video.stream.VideoStream, frame: av.video.frame.VideoFrame | None) -> list[av.packet.Packet]:
+    """The packets that come of a frame, or the last ones of all."""
+    packets = stream.encode(frame)
+    for packet in packets:
+        set_dts(packet)
+    return packets
+
+
+def set_dts(packet: av.packet.Packet) -> None:
+    """x265 gives a random dts where a run has fewer frames than it reorders, which muxers refuse, or write."""
+    if packet.pts is not None and packet.dts is not None:
+        early = (packet.pts - packet.dts) * packet.time_base
+        if not 0 <= early < _MOST_REORDERED:
+            packet.dts = packet.pts
 
 
 class _FieldMarker:

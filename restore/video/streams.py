@@ -20,7 +20,7 @@ import av.video.stream
 
 from restore.errors import InputError, OutputError, UsageError
 from restore.video.codec import VideoCodec
-from restore.video.encoder import add_picture
+from restore.video.encoder import add_picture, encode
 from restore.video.film import Film, describe_open, open_film
 
 # What each container calls itself to FFmpeg.
@@ -295,7 +295,7 @@ def _write_sample(
     frame = av.VideoFrame(film.width, film.height, codec.pixel_format)
     frame.pts, frame.time_base = 0, 1 / film.rate
     try:
-        encoded = video.encode(frame) + video.encode(None)
+        encoded = encode(video, frame) + encode(video, None)
     except (ValueError, av.error.FFmpegError) as error:
         raise UsageError(
             f"{codec.name} can't encode {film.path} with these settings", "Check --preset, --crf and --pix-fmt"

@@ -165,8 +165,11 @@ def test_failure_of_the_engine_is_told_and_ends_the_run(
 
     monkeypatch.setattr(Engine, "predict", fail_later)
     result = restore_photos(archive, "--batch", 4)
-    assert result.code == 7 and len(calls) == 9
-    assert result.report["summary"]["done"] == 8 == len(files_below(archive.parent / "in-restored"))
+    assert result.code == 7
+    assert len(calls) <= 10  # both batches in hand fail, and no further one is begun
+    counts = result.report["summary"]
+    assert counts["done"] == len(files_below(archive.parent / "in-restored")) in (4, 8)
+    assert counts["failed"] in (4, 8)
 
 
 def test_bug_gives_one_line(tmp_path: Path, restore_photos: Run, monkeypatch: pytest.MonkeyPatch) -> None:
