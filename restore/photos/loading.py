@@ -12,7 +12,7 @@ from restore.errors import RestoreError
 from restore.options import EngineOptions
 
 if TYPE_CHECKING:
-    from restore.colorizers import Engine
+    from restore.colorizers import Engine, LoadEngine
 
 Item = TypeVar("Item")
 
@@ -25,10 +25,18 @@ class EngineLoader:
     Args:
         callers: see `Engine`.
         fail: told what went wrong, when the model or the device can't be had.
+        load: what loads; None is `load_engine`.
     """
 
-    def __init__(self, options: EngineOptions, callers: int, fail: Callable[[RestoreError], None]) -> None:
+    def __init__(
+        self,
+        options: EngineOptions,
+        callers: int,
+        fail: Callable[[RestoreError], None],
+        load: LoadEngine | None = None,
+    ) -> None:
         self._options = options
+        self._load_engine = load
         self._callers = callers
         self._fail = fail
         self._lock = threading.Lock()
@@ -54,7 +62,7 @@ class EngineLoader:
         from restore.colorizers import load_engine
 
         try:
-            return load_engine(self._options, callers=self._callers)
+            return (self._load_engine or load_engine)(self._options, callers=self._callers)
         except RestoreError as error:
             self._fail(error)
             return None

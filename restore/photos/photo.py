@@ -51,7 +51,7 @@ class Photo:
         container: the one it came in.
         metadata: what is carried into the result.
         pages: pictures in the file.
-        color: (H, W, 3) sRGB of the same depth, where the tone is `color`.
+        color: (H, W, 3) sRGB of the same depth, where the tone is `color`, or where it was asked for.
         tiff: how it is stored, if it is a TIFF.
         lossless: whether a container that can be both, WebP, holds it without loss.
         notes: what the user should know, such as a profile that had to be ignored.
@@ -78,17 +78,18 @@ class Colors:
     color: Samples | None
 
 
-def see(values: Samples, space: Space, icc: bytes | None, notes: list[str]) -> Colors:
+def see(values: Samples, space: Space, icc: bytes | None, notes: list[str], *, keep_color: bool = False) -> Colors:
     """Decoded samples, upright, as luma and tone.
 
     Args:
         values: (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) for CMYK; 8 or 16 bit.
+        keep_color: whatever the tone.
     """
     converted = to_srgb(values, space, icc, notes)
     if converted.ndim == 2:
         return Colors(converted, "neutral", None)
     tone = find_tone(_small(converted))
-    return Colors(luma_from_rgb(converted), tone, converted if tone == "color" else None)
+    return Colors(luma_from_rgb(converted), tone, converted if keep_color or tone == "color" else None)
 
 
 def _small(rgb: Samples) -> Image.Image:

@@ -37,7 +37,7 @@ from restore.threads import map_in_threads, processors
 from restore.walk import PassedOver, Root
 
 if TYPE_CHECKING:
-    from restore.colorizers import Engine
+    from restore.colorizers import Engine, LoadEngine
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -75,11 +75,13 @@ def restore_photos(
     engine_options: EngineOptions,
     progress: Progress | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    load: LoadEngine | None = None,
 ) -> Summary:
     """Colour photos, each written whole or not at all. A broken file is recorded, and the rest goes on.
 
     Args:
         stopping: asked often; once it says yes, files in hand are finished and no new ones are begun.
+        load: gives the engine, such as `KeptEngines`; None loads it anew.
 
     Raises:
         InputError: an input is not there, or there is no photo in them.
@@ -92,7 +94,7 @@ def restore_photos(
     begin = time.monotonic()
     model_sha256 = sha256(checkpoint)
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
-    run = _Run(options, engine_options, roots, stopping, done)
+    run = _Run(options, engine_options, roots, stopping, done, load)
     summary = Summary()
     with open_report(options.report) as report:
         progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
@@ -127,6 +129,7 @@ class _Run:
         roots: list[Root],
         stopping: Callable[[], bool],
         done: DoneBefore,
+        load: LoadEngine | None,
     ) -> None:
         self._done = done
         self._options = options
@@ -136,7 +139,7 @@ class _Run:
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
-        self._loader = EngineLoader(engine_options, self._jobs, self._fail)
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail, load)
         self._checked_roots: set[Path] = set()
         self._prepared_folders: set[Path] = set()
         self.failure: RestoreError | None = None

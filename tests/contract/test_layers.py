@@ -22,6 +22,7 @@ TIERS = (
     ("photos", "video", "evaluate"),
     ("evaluate_film",),
     ("api",),
+    ("web",),
     ("cli",),
     ("__main__",),
 )
