@@ -140,7 +140,7 @@ class Desk:
         if item.again and not item.gone:
             item.again, item.state = False, "waiting"
             item.stopped.clear()
-            self.lane(item).put(item)
+            self.lane(item).put(item, always=True)
             self.changes += 1
             return
         self._end(item, message or ("cancelled" if result is None else ""), failed=bool(message))

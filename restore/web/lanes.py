@@ -32,8 +32,11 @@ class Lane:
         for thread in self._threads:
             thread.start()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Item, *, always: bool = False) -> None:
         """Put an item in, unless it waits already.
+
+        Args:
+            always: however many wait.
 
         Raises:
             Full: too many wait.
@@ -41,7 +44,7 @@ class Lane:
         with self._changed:
             if item in self._waiting:
                 return
-            if len(self._waiting) >= self._most:
+            if len(self._waiting) >= self._most and not always:
                 raise Full
             self._waiting.append(item)
             self._changed.notify()
