@@ -25,7 +25,7 @@ from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
 from restore.web.memory import give_memory_back
 from restore.web.views import write_view
-from restore.web.words import megapixels, time_left
+from restore.web.words import photo_facts, time_left
 
 MOST_WAITING = 100
 """Photos, and likewise films, of all visitors together."""
@@ -188,7 +188,7 @@ class Desk:
         (record,) = files
         if record["status"] not in ("done", "kept"):
             raise InputError(record["error"] or record["reason"])
-        facts = megapixels(record["width"], record["height"], record["bits"], record["pages"])
+        facts = photo_facts(record["width"], record["height"], record["bits"], record["pages"])
         kept = record["status"] == "kept"
         return Result(number, Path(record["output"]), settings, kept, facts, tuple(record["notes"]))
 

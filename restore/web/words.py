@@ -21,9 +21,9 @@ def time_left(seconds: float) -> str:
     return f"about {hours} hour{'s' * (hours > 1)} left"
 
 
-def megapixels(width: int, height: int, bits: int | None, pages: int | None) -> str:
-    """Such as "4000 × 3000, 16 bit, 3 pages"."""
-    words = [f"{width} × {height}"]
+def photo_facts(width: int | None, height: int | None, bits: int | None, pages: int | None) -> str:
+    """Such as "4000 × 3000 pixels, 16 bit, 3 pages"."""
+    words = [f"{width} × {height} pixels"] if width else []
     words += [f"{bits} bit"] if bits and bits != 8 else []
     words += [f"{pages} pages"] if pages and pages > 1 else []
     return ", ".join(words)

@@ -106,7 +106,13 @@ function newEntry(item) {
   label.textContent = item.name;
   button.title = item.name;
   button.append(thumb, label, told);
-  button.addEventListener("click", () => { chosen = item.id; render(); });
+  thumb.addEventListener("error", () => { thumb.classList.add("lost"); });
+  thumb.addEventListener("load", () => { thumb.classList.remove("lost"); });
+  button.addEventListener("click", () => {
+    chosen = item.id;
+    render();
+    entry.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
   entry.append(button);
   part("strip").append(entry);
   return entry;
@@ -134,6 +140,7 @@ function renderDetail(item) {
   if (!player.hidden) setImage(player, `/api/items/${item.id}/play?n=${result.number}`);
   else player.removeAttribute("src");
 
+  part("settings").hidden = item.state === "failed" && !result && !item.stills;
   part("work").hidden = !busy;
   part("told").textContent = busy ? sentence(film && item.state === "working" && item.told ? `${inWords(item)}, ${item.told}` : inWords(item)) : "";
   if (item.share === null) part("share").removeAttribute("value");
@@ -150,7 +157,7 @@ function renderDetail(item) {
   if (result) {
     download.href = `/api/items/${item.id}/download`;
     download.setAttribute("download", result.name);
-    part("facts").textContent = `${result.name}: ${result.facts}, ${result.size}`;
+    part("facts").textContent = [result.name, result.facts, result.size].filter(Boolean).join(", ");
   } else part("facts").textContent = "";
   part("go").hidden = part("stills-again").hidden = !film || item.state === "working";
   part("for-all").hidden = film || state.items.filter((other) => other.kind === "photo").length < 2;
