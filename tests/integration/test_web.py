@@ -226,5 +226,6 @@ def test_who_does_not_know_the_password_stays_outside(visit: Visitor, tmp_path: 
         page.wait_for_selector("#drop")
         assert [error for error in opened.errors if "401" not in error] == []
         opened.errors.clear()
+        page.close()  # it would find the server gone
     finally:
         server.stop()
