@@ -245,7 +245,7 @@ def _has_styles(options: EngineOptions, engines: KeptEngines) -> bool:
 
 
 def _film_facts(record: Mapping[str, Any]) -> str:
-    return f"{record['width']} × {record['height']}, {record['film']['frames']:,} pictures"
+    return f"{record['width']} × {record['height']} pixels, {record['film']['frames']:,} pictures"
 
 
 class _FilmProgress(SilentFilms):

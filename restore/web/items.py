@@ -17,7 +17,7 @@ Kind = Literal["photo", "film"]
 Task = Literal["colour", "stills"]
 State = Literal["waiting", "working", "idle", "failed"]
 
-STILLS = 6
+STILLS = 4
 """How many stills of a film are shown before it is coloured."""
 MAX_NAME = 120
 

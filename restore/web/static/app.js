@@ -160,8 +160,10 @@ function renderDetail(item) {
     part("facts").textContent = [result.name, result.facts, result.size].filter(Boolean).join(", ");
   } else part("facts").textContent = "";
   part("go").hidden = part("stills-again").hidden = !film || item.state === "working";
+  part("go").textContent = result ? "Colour it again" : "Colour the whole clip";
+  part("go").classList.toggle("main", !result);
   part("for-all").hidden = film || state.items.filter((other) => other.kind === "photo").length < 2;
-  part("recolor-part").hidden = !(result?.kept || item.settings.recolor);
+  part("recolor-part").hidden = !(film || result?.kept || item.settings.recolor);
   part("command").textContent = item.command;
   fillSettings(item);
 }
