@@ -98,7 +98,11 @@ def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: boo
     from restore.photos.dry_run import preview
     from restore.progress import say
 
-    for record in preview(options, engine_options):
+    def note(text: str) -> None:
+        if not quiet:
+            say(text)
+
+    for record in preview(options, engine_options, note):
         if record.status == "done":
             say(f"{record.path} -> {record.output}")
         elif not quiet or record.status == "failed":

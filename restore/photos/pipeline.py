@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.errors import DeviceError, InputError, OutputError, RestoreError
-from restore.files import check_writable, is_disk_full, is_folder, output_error, remove_stale_parts
+from restore.files import is_disk_full, is_folder, output_error
 from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.containers import NAMES, result_container
 from restore.photos.done import DoneBefore, settings_of, settled
+from restore.photos.folders import OutputFolders
+from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
 from restore.photos.photo import Photo
@@ -92,10 +94,10 @@ def restore_photos(
     begin = time.monotonic()
     model_sha256 = sha256(checkpoint)
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
-    run = _Run(options, engine_options, roots, stopping, done)
+    run = _Run(options, engine_options, roots, stopping, done, progress)
     summary = Summary()
     with open_report(options.report) as report:
-        progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
+        progress.start(None)
         try:
             with contextlib.closing(run.records()) as records:
                 for record in records:
@@ -127,24 +129,27 @@ class _Run:
         roots: list[Root],
         stopping: Callable[[], bool],
         done: DoneBefore,
+        progress: Progress,
     ) -> None:
         self._done = done
+        self._progress = progress
         self._options = options
         self._roots = roots
-        self._input_folders = [root.source.resolve() for root in roots if not root.name]
         self._stopping = stopping
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
         self._loader = EngineLoader(engine_options, self._jobs, self._fail)
-        self._checked_roots: set[Path] = set()
-        self._prepared_folders: set[Path] = set()
+        self._folders = OutputFolders(roots, done)
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""
 
     def records(self) -> Generator[Record, None, None]:
         """Every file's record, as it is through. Few photos are in memory: a batch and two more for each thread."""
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
+        self._forecast = Forecast(
+            self._roots, self._options, self._done, self._wanted_engine, self._progress, self._fail, self._is_stopped
+        )
         planned = self._until_stopped(plan(self._roots, self._options))
         read = (item for item in map_in_threads(self._read, planned, self._jobs) if item is not None)
         held = self._loader.hold(read, _bytes_of)
@@ -153,6 +158,7 @@ class _Run:
         try:
             yield from (record for record in written if record is not None)
         finally:
+            self._forecast.close()
             self._loader.close()
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
@@ -182,6 +188,7 @@ class _Run:
         record = settled(planned, self._options, self._done)
         if record or isinstance(planned, PassedOver):
             return record
+        self._forecast.wait()
         if self._is_stopped():
             return None
         begin = time.perf_counter()
@@ -226,29 +233,19 @@ class _Run:
         return record
 
     def _prepare(self, planned: PlannedPhoto) -> None:
-        """Once for each folder, before the first write to it."""
-        with self._lock:
-            if self.failure:
-                raise _RunOver
-            if planned.root not in self._checked_roots:
-                try:
-                    check_writable(planned.root)
-                    self._done.hold(planned.root)
-                except OutputError as error:
-                    self.failure = error
-                    raise _RunOver from error
-                self._checked_roots.add(planned.root)
-            folder = planned.output.parent
-            if folder not in self._prepared_folders:
-                resolved = folder.resolve()
-                if any(resolved == source or source in resolved.parents for source in self._input_folders):
-                    raise OutputError(f"{folder} leads into the input folder by a link", "Choose another with --output")
-                remove_stale_parts(folder)
-                self._prepared_folders.add(folder)
+        try:
+            self._folders.claim(planned.root)
+        except OutputError as error:
+            self._fail(error)
+            raise _RunOver from error
+        self._folders.prepare(planned.output.parent)
+
+    def _wanted_engine(self) -> Engine | None:
+        self._loader.want()
+        return self._loader.get()
 
     def _engine(self) -> Engine:
-        self._loader.want()
-        engine = self._loader.get()
+        engine = self._wanted_engine()
         if engine is None:
             raise _RunOver
         return engine
