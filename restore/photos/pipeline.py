@@ -26,6 +26,8 @@ from restore.photos.folders import OutputFolders
 from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
+from restore.photos.looking import look_at
+from restore.photos.page import open_page
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.provenance import Provenance
@@ -96,21 +98,22 @@ def restore_photos(
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
     run = _Run(options, engine_options, roots, stopping, done, progress)
     summary = Summary()
-    with open_report(options.report) as report:
+    with open_report(options.report) as report, open_page(options.sheet) as page:
+        listings = [listing for listing in (report, page) if listing]
         progress.start(None)
         try:
             with contextlib.closing(run.records()) as records:
                 for record in records:
                     summary.add(record)
-                    if report:
-                        report.add(record)
+                    for listing in listings:
+                        listing.add(record)
                     progress.step(str(record.path), record.status, record.reason)
         finally:
             done.close()
             summary.seconds = time.monotonic() - begin
             progress.finish(summary.counts_by_status, summary.seconds)
-            if report:
-                report.rest = run.about(checkpoint) | {"summary": summary.as_json()}
+            for listing in listings:
+                listing.rest = run.about(checkpoint) | {"summary": summary.as_json()}
         if run.failure:
             raise run.failure
         if not summary.found and not stopping():
@@ -155,8 +158,9 @@ class _Run:
         held = self._loader.hold(read, _bytes_of)
         guessed = map_in_threads(self._guess, self._batches(held), self._jobs)
         written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        looked = look_at(written, self._options, self._fail)
         try:
-            yield from (record for record in written if record is not None)
+            yield from (record for record in looked if record is not None)
         finally:
             self._forecast.close()
             self._loader.close()
@@ -200,7 +204,7 @@ class _Run:
             if size.is_large:
                 return _Large(planned, size)
             photo = read_photo(planned.source, most)
-            record = replace(record, **_facts(photo))
+            record = replace(record, **photo.facts())
             if photo.tone == "color" and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
@@ -290,7 +294,7 @@ class _Run:
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
         loaded, photo = item.loaded, item.loaded.photo
         record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
-        record = replace(record, **_facts(photo))
+        record = replace(record, **photo.facts())
         try:
             chroma = small_chroma(item.small, item.ab, self._options.saturation)
             container = result_container(photo.container, self._options.format)
@@ -374,13 +378,6 @@ class _Run:
         return replace(
             record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
         )
-
-
-def _facts(photo: Photo) -> dict[str, Any]:
-    """What the record of a photo of one page says of it."""
-    height, width = photo.luma.shape
-    bits = 8 * photo.luma.dtype.itemsize
-    return {"width": width, "height": height, "bits": bits, "pages": 1, "tone": photo.tone, "notes": photo.notes}
 
 
 def _bytes_of(item: _Loaded | _Large | Record) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from restore import walk
 from restore.options import Format, PhotoOptions
 from restore.photos.containers import SNIFF_BYTES, claims_picture, result_suffix, sniffs_as_picture
 from restore.walk import Kind, PassedOver, Root
+
+PAIR_MARK = ".restore-compare"
+"""At the end of a pair's stem. No file with this mark is taken for a photo, so no result can have a pair's name."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,20 @@ def plan(roots: Sequence[Root], options: PhotoOptions) -> Iterator[Planned]:
     for item in walk.walk(roots, options, _kind(options.format)):
         if isinstance(item, PassedOver):
             yield item
+        elif is_pair(item.source.name):
+            yield PassedOver(item.source, "it is a before/after picture of --compare")
         else:
             yield PlannedPhoto(item.source, item.output, _copy_path(item.source, item.output), item.root)
+
+
+def pair_path(result: Path) -> Path:
+    """Where the before/after picture of a result goes: beside it, and named after all of its name."""
+    return result.with_name(f"{result.name}{PAIR_MARK}.jpg")
+
+
+def is_pair(name: str) -> bool:
+    """Whether a file's name is that of a before/after picture."""
+    return PurePath(name).stem.casefold().endswith(PAIR_MARK)
 
 
 def _kind(format: Format) -> Kind:
