@@ -27,6 +27,7 @@ def photos(
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
@@ -84,7 +85,7 @@ def photos(
         provenance=provenance,
         verify=verify,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
     if options.verify:
         _verify(options, quiet=quiet, verbose=verbose)
         return
