@@ -89,6 +89,7 @@ class PhotoOptions:
         keep_times: results get the file times of their sources.
         provenance: results say in their XMP that their colour is a guess, and whose.
         verify: read results again, and compare them with their originals, instead of colouring.
+        confidence: write a map beside each result of how sure the model is.
     """
 
     inputs: Sequence[Path]
@@ -108,6 +109,7 @@ class PhotoOptions:
     keep_times: bool = False
     provenance: bool = True
     verify: bool = False
+    confidence: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs:

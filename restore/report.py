@@ -31,6 +31,8 @@ class Record:
         model: the model that coloured it.
         sha256: of `source` and `result`, where a result was written.
         already_done: it needed nothing.
+        confidence: maps beside the result of how sure the model is, one for each page that was coloured.
+        doubt: how far the colour is expected to be off on average, in Lab units, where maps were asked for.
         film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
 
@@ -48,6 +50,8 @@ class Record:
     model: str | None = None
     sha256: Mapping[str, str] | None = None
     already_done: bool = False
+    confidence: tuple[Path, ...] = ()
+    doubt: float | None = None
     film: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -68,6 +72,8 @@ class Record:
             "model": self.model,
             "sha256": dict(self.sha256) if self.sha256 else None,
         }
+        if self.confidence:
+            facts |= {"confidence": [str(path) for path in self.confidence], "doubt": round(self.doubt or 0.0, 2)}
         return facts | ({"film": dict(self.film)} if self.film is not None else {})
 
 

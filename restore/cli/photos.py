@@ -56,6 +56,9 @@ def photos(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the results again and compare them with their originals.")
     ] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Write a map beside each result of how sure the model is.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
 ) -> None:
@@ -84,6 +87,7 @@ def photos(
         keep_times=keep_times,
         provenance=provenance,
         verify=verify,
+        confidence=confidence,
     )
     engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
     if options.verify:

@@ -29,6 +29,7 @@ def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str)
         "quality": options.quality,
         "already_color": options.already_color,
         "provenance": options.provenance,
+        "confidence": options.confidence,
     }
 
 

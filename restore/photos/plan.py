@@ -11,6 +11,9 @@ from restore.options import Format, PhotoOptions
 from restore.photos.containers import SNIFF_BYTES, claims_picture, result_suffix, sniffs_as_picture
 from restore.walk import Kind, PassedOver, Root
 
+MAP_MARK = ".restore-confidence"
+"""In the name of a map of confidence. No file with this mark is taken for a photo: no result can have a map's name."""
+
 
 @dataclass(frozen=True)
 class PlannedPhoto:
@@ -48,8 +51,16 @@ def plan(roots: Sequence[Root], options: PhotoOptions) -> Iterator[Planned]:
     for item in walk.walk(roots, options, _kind(options.format)):
         if isinstance(item, PassedOver):
             yield item
+        elif MAP_MARK in item.source.name.casefold():
+            yield PassedOver(item.source, "it is a map of --confidence")
         else:
             yield PlannedPhoto(item.source, item.output, _copy_path(item.source, item.output), item.root)
+
+
+def map_path(result: Path, page: int | None = None) -> Path:
+    """Where the map of confidence of a result, or of one of its pages, goes: beside it."""
+    number = "" if page is None else f"-page-{page}"
+    return result.with_name(f"{result.name}{MAP_MARK}{number}.png")
 
 
 def _kind(format: Format) -> Kind:
