@@ -20,6 +20,7 @@ from restore.files import is_disk_full, is_folder, output_error
 from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
+from restore.photos.confidence import Maps
 from restore.photos.containers import NAMES, result_container
 from restore.photos.done import DoneBefore, settings_of, settled
 from restore.photos.folders import OutputFolders
@@ -65,7 +66,7 @@ class _Large:
 
 @dataclass(frozen=True)
 class _Guessed:
-    """A photo read, the network's view of it, and its ab (2, h, w)."""
+    """A photo read, the network's view of it, and its ab (2, h, w), or that and doubt (3, h, w)."""
 
     loaded: _Loaded
     small: FloatArray
@@ -142,7 +143,7 @@ class _Run:
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
-        self._loader = EngineLoader(engine_options, self._jobs, self._fail)
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail, options.confidence)
         self._folders = OutputFolders(roots, done)
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""
@@ -277,7 +278,7 @@ class _Run:
         begin = time.perf_counter()
         try:
             small = [shrink_luma(loaded.photo.luma, engine.size) for loaded in batch]
-            guesses = guess_alike(engine, [network_view(view) for view in small])
+            guesses = guess_alike(engine, [network_view(view) for view in small], self._options.confidence)
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
@@ -296,16 +297,18 @@ class _Run:
         record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
         record = replace(record, **photo.facts())
         try:
-            chroma = small_chroma(item.small, item.ab, self._options.saturation)
+            chroma = small_chroma(item.small, item.ab[:2], self._options.saturation)
             container = result_container(photo.container, self._options.format)
             photo = self._marked(photo, item.engine)
             self._done.check(loaded.planned)
             encoded = encode(photo, chroma, container, self._options.quality)
+            maps = Maps(loaded.planned.output)
+            maps.write(photo, item.small, item.ab, item.engine)
             times_of = (loaded.planned.source,) if self._options.keep_times else ()
             write_bytes(loaded.planned.output, encoded.data, *times_of)
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        record = replace(record, notes=photo.notes + encoded.notes)
+        record = replace(record, notes=photo.notes + encoded.notes, **maps.facts())
         return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
 
     def _mark_page(self, photo: Photo) -> Photo:
@@ -322,6 +325,7 @@ class _Run:
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
         record = Record(planned.source, "done", planned.output, pages=item.size.pages)
+        maps = Maps(planned.output, item.size.pages)
         with self._large_lock:
             begin = time.perf_counter()
             try:
@@ -330,7 +334,7 @@ class _Run:
                     planned.source,
                     planned.output,
                     item.size,
-                    self._guess_page,
+                    lambda photo, number: self._guess_page(photo, number, maps),
                     self._mark_page,
                     self._options,
                     self._jobs,
@@ -358,14 +362,16 @@ class _Run:
                 for note, count in outcome.notes.items()
             ),
             model=self._engine().model_name,
+            **maps.facts(),
         )
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
-    def _guess_page(self, photo: Photo) -> SmallChroma:
+    def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
         engine = self._engine()
         small = shrink_luma(photo.luma, engine.size)
-        (ab,) = guess_alike(engine, [network_view(small)])
-        return small_chroma(small, ab, self._options.saturation)
+        (guess,) = guess_alike(engine, [network_view(small)], self._options.confidence)
+        maps.write(photo, small, guess, engine, number)
+        return small_chroma(small, guess[:2], self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder
