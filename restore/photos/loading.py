@@ -25,6 +25,7 @@ class EngineLoader:
     Args:
         callers: see `Engine`.
         fail: told what went wrong, when the model or the device can't be had.
+        doubt: the model must know how sure it is, for --confidence.
         load: what loads; None is `load_engine`.
     """
 
@@ -33,12 +34,14 @@ class EngineLoader:
         options: EngineOptions,
         callers: int,
         fail: Callable[[RestoreError], None],
+        doubt: bool = False,
         load: LoadEngine | None = None,
     ) -> None:
         self._options = options
         self._load_engine = load
         self._callers = callers
         self._fail = fail
+        self._doubt = doubt
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._engine: Future[Engine | None] | None = None
@@ -62,7 +65,10 @@ class EngineLoader:
         from restore.colorizers import load_engine
 
         try:
-            return (self._load_engine or load_engine)(self._options, callers=self._callers)
+            engine = (self._load_engine or load_engine)(self._options, callers=self._callers)
+            if self._doubt:
+                engine.check_knows_doubt("--confidence")
+            return engine
         except RestoreError as error:
             self._fail(error)
             return None

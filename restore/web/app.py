@@ -73,6 +73,8 @@ def create_app(
             Route(f"{item}/work", page.work, methods=["POST"]),
             Route(f"{item}/cancel", page.cancel, methods=["POST"]),
             Route(f"{item}/view", page.view),
+            Route(f"{item}/choices", page.choices, methods=["POST"]),
+            Route(item + "/choice-{number:int}.jpg", page.choice),
             Route(f"{item}/stills", page.stills),
             Route(f"{item}/play", page.play),
             Route(f"{item}/download", page.download),
@@ -177,14 +179,24 @@ class _Page:
         return Response(status_code=204)
 
     async def view(self, request: Request) -> Response:
-        item = _item(request)
+        item, of = _item(request), request.query_params.get("of")
         if item.kind == "film":
             raise HTTPException(404)
-        result = None
-        if request.query_params.get("of") == "after":
-            result = item.result or _gone()
-        path = await run_in_threadpool(self._desk.view, item, result)
+        if of == "doubt":
+            path = await run_in_threadpool(self._desk.doubt_view, item, item.result or _gone())
+        else:
+            path = await run_in_threadpool(self._desk.view, item, (item.result or _gone()) if of == "after" else None)
         return _file(small_of(path) if "small" in request.query_params else path, "image/jpeg")
+
+    async def choices(self, request: Request) -> Response:
+        item, body = _item(request), await _json(request)
+        if item.kind == "film":
+            raise HTTPException(404)
+        settings = Settings.from_json(body.get("settings"))
+        return JSONResponse(await run_in_threadpool(self._desk.choices, item, settings))
+
+    async def choice(self, request: Request) -> Response:
+        return _file(_item(request).folder / f"choice-{request.path_params['number']}.jpg", "image/jpeg")
 
     async def stills(self, request: Request) -> Response:
         return _file((_item(request).stills or _gone()).path, "image/png")

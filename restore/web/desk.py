@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restore.colorizers import KeptEngines
+from restore.colorizers import Engine, KeptEngines
 from restore.errors import InputError, RestoreError, UsageError
 from restore.options import EngineOptions, FilmsOptions, PhotoOptions, ServeOptions, VideoOptions
 from restore.photos.pipeline import restore_photos
 from restore.photos.reading import measure
+from restore.photos.sweep import SATURATIONS, sweep
 from restore.progress import SilentProgress, say
 from restore.threads import processors
 from restore.video.films import restore_films
@@ -24,7 +25,7 @@ from restore.web.films import check_film, too_long, write_playable
 from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
 from restore.web.memory import give_memory_back
-from restore.web.views import write_view
+from restore.web.views import read_first, write_choice, write_doubt, write_view
 from restore.web.words import photo_facts, time_left
 
 MOST_WAITING = 100
@@ -47,6 +48,7 @@ class Desk:
         engine = self.engines(options.engine, callers=processors())
         self.working_size = engine.size
         self.has_styles = _has_styles(options.engine, self.engines)
+        self.knows_doubt = _knows_doubt(engine)
         self.photos = Lane("photos", min(_PHOTOS_AT_A_TIME, processors()), MOST_WAITING, self._work)
         self.films = Lane("films", 1, MOST_WAITING, self._work)
         self.changes = 0
@@ -94,12 +96,44 @@ class Desk:
         Raises:
             RestoreError: it can't be read any more.
         """
-        target = item.folder / ("before.jpg" if result is None else f"{result.number}/view.jpg")
+        target = (item.folder if result is None else result.folder(item)) / "view.jpg"
         with item.viewing:
             if not target.exists():
                 with self._views:
                     write_view(result.path if result else item.source, target, self.options.max_megapixels * 1_000_000)
         return target
+
+    def doubt_view(self, item: Item, result: Result) -> Path:
+        """A JPEG of how sure the model was of a result's colours, to be laid over its view.
+
+        Raises:
+            RestoreError: the original can't be read any more, or the model does not know.
+        """
+        target = result.folder(item) / "doubt.jpg"
+        with item.viewing:
+            if not target.exists():
+                with self._views:
+                    engine = self.engines(self.engine_options(result.settings), callers=processors())
+                    write_doubt(item.source, target, engine, self.options.max_megapixels * 1_000_000)
+        return target
+
+    def choices(self, item: Item, settings: Settings) -> list[dict[str, Any]]:
+        """The photo at several styles and strengths: settings to choose from, each with a small picture's name.
+
+        Raises:
+            RestoreError: the original can't be read any more.
+        """
+        with item.viewing, self._views:
+            photo = read_first(item.source, self.options.max_megapixels * 1_000_000)
+            options = replace(self.engine_options(settings), style=None, size=settings.size or self.working_size)
+            choices: list[dict[str, Any]] = []
+            for row in sweep(photo, options, self.engines):
+                for saturation, picture in zip(SATURATIONS, row.pictures, strict=True):
+                    name = f"choice-{len(choices)}.jpg"
+                    write_choice(picture, item.folder / name)
+                    chosen = replace(settings, style=row.style, saturation=saturation)
+                    choices.append({"settings": chosen.as_json(), "picture": name})
+        return choices
 
     def close(self, seconds: float) -> bool:
         """Stop all work; whether it has ended within so many seconds."""
@@ -132,10 +166,10 @@ class Desk:
         if result is None or item.gone:
             shutil.rmtree(item.folder if item.gone else out, ignore_errors=True)
         elif task == "stills":
-            self._replace(item.stills)
+            self._replace(item, item.stills)
             item.stills = result
         else:
-            self._replace(item.result)
+            self._replace(item, item.result)
             item.result = result
         if item.again and not item.gone:
             item.again, item.state = False, "waiting"
@@ -145,9 +179,9 @@ class Desk:
             return
         self._end(item, message or ("cancelled" if result is None else ""), failed=bool(message))
 
-    def _replace(self, old: Result | None) -> None:
+    def _replace(self, item: Item, old: Result | None) -> None:
         if old is not None:
-            shutil.rmtree(old.path.parent, ignore_errors=True)
+            shutil.rmtree(old.folder(item), ignore_errors=True)
 
     def _end(self, item: Item, message: str, *, failed: bool = False) -> None:
         item.state, item.message, item.told, item.share = "failed" if failed else "idle", message, "", None
@@ -166,7 +200,7 @@ class Desk:
         """The server's engine, with what the visitor chose."""
         own = self.options.engine
         return EngineOptions(
-            model=own.model, device=own.device, style=settings.style or own.style, size=settings.size or own.size
+            model=own.model, device=own.device, style=settings.style, size=settings.size, calm=settings.calm
         )
 
     def _colour_photo(self, item: Item, settings: Settings, out: Path, number: int) -> Result | None:
@@ -238,7 +272,15 @@ class Desk:
 
 def _has_styles(options: EngineOptions, engines: KeptEngines) -> bool:
     try:
-        engines(replace(options, style=options.style or "natural"), callers=processors())
+        engines(replace(options, style="natural"), callers=processors())
+    except UsageError:
+        return False
+    return True
+
+
+def _knows_doubt(engine: Engine) -> bool:
+    try:
+        engine.check_knows_doubt("--confidence")
     except UsageError:
         return False
     return True

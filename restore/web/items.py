@@ -27,7 +27,7 @@ class Settings:
     """What a visitor may choose.
 
     Args:
-        style, size: as in `EngineOptions`.
+        style, size, calm: as in `EngineOptions`.
         saturation: as in `PhotoOptions`.
         recolor: colour anew what is in colour already.
     """
@@ -35,6 +35,7 @@ class Settings:
     style: Style | None = None
     saturation: float = 1.0
     size: int | None = None
+    calm: float = 0.0
     recolor: bool = False
 
     @staticmethod
@@ -47,14 +48,14 @@ class Settings:
         if not isinstance(values, Mapping) or not values.keys() <= {each.name for each in fields(Settings)}:
             raise UsageError("these settings are unknown", "Reload the page")
         settings = Settings(**values)
-        numbers = [settings.saturation, *([] if settings.size is None else [settings.size])]
+        numbers = [settings.saturation, settings.calm, *([] if settings.size is None else [settings.size])]
         if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
             raise UsageError("these settings are no numbers", "Reload the page")
         if not isinstance(settings.recolor, bool) or not isinstance(settings.size, int | None):
             raise UsageError("these settings are of another kind", "Reload the page")
         # The options' own checks.
         VideoOptions(saturation=settings.saturation)
-        EngineOptions(style=settings.style, size=settings.size)
+        EngineOptions(style=settings.style, size=settings.size, calm=settings.calm)
         return settings
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +80,10 @@ class Result:
     kept: bool = False
     facts: str = ""
     notes: tuple[str, ...] = ()
+
+    def folder(self, item: Item) -> Path:
+        """Where it lies, and what is made of it."""
+        return item.folder / str(self.number)
 
 
 @dataclass(eq=False)

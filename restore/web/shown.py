@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from restore.video.progress import size
+from restore.progress import size
 from restore.web.desk import Desk
 from restore.web.items import Item
 from restore.web.words import command
@@ -20,6 +20,7 @@ def page_facts(desk: Desk, session: Session) -> dict[str, Any]:
         "user": session.user,
         "private": options.is_private,
         "styles": desk.has_styles,
+        "doubt": desk.knows_doubt,
         "size": desk.working_size,
         "sizes": [side for side in _SIZES if side != desk.working_size],
         "max_upload": options.max_upload,

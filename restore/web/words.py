@@ -41,6 +41,8 @@ def command(item: Item, settings: Settings, engine: EngineOptions) -> str:
         words += ["--style", settings.style]
     if settings.saturation != 1.0:
         words += ["--saturation", str(settings.saturation)]
+    if settings.calm:
+        words += ["--calm", str(settings.calm)]
     if settings.size:
         words += ["--size", str(settings.size)]
     if settings.recolor:

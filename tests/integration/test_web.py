@@ -106,12 +106,12 @@ def test_a_photo_from_upload_to_download(server: Server, visit: Visitor, tmp_pat
     page.focus("#saturation")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    page.check("text=Calm")
+    page.check("#styles >> text=Calm")
     until(page, "command.textContent.includes('--style natural --saturation 0.9')")
     page.reload()  # in the middle of the work, or right after it
     ready(page, 2)
     assert page.input_value("#saturation") == "0.9"
-    assert page.is_checked("text=Calm")
+    assert page.is_checked("#styles >> text=Calm")
     name, data = download(page, "#download")
     assert first[0] == name == "Oma's scan-restored.tif"
     assert data == as_on_the_command_line(page, tmp_path, name) != first[1]
@@ -125,6 +125,30 @@ def test_a_photo_from_upload_to_download(server: Server, visit: Visitor, tmp_pat
 
     assert opened.hosts() == {"127.0.0.1"}
     assert page.evaluate(_NAMELESS) == []
+
+
+def test_choosing_by_looking(server: Server, visit: Visitor, tmp_path: Path) -> None:
+    """Some to choose from, calm, and where the model is unsure."""
+    save_grey(tmp_path / "a.jpg", 320, 200, seed=1)
+    page = visit(server.address, accept_downloads=True).page
+    page.set_input_files("#files", tmp_path / "a.jpg")
+    ready(page, 1)
+    page.click("#show-choices")
+    until(
+        page, "[...document.querySelectorAll('#choices img')].filter((image) => image.naturalWidth > 0).length === 10"
+    )
+    page.click("text=Calm, 125 %")
+    until(page, "command.textContent.includes('--style natural --saturation 1.25')")
+    page.focus("#calm")
+    page.keyboard.press("End")
+    until(page, "command.textContent.endsWith('--saturation 1.25 --calm 1')")
+    ready(page, 1)
+    name, data = download(page, "#download")
+    assert data == as_on_the_command_line(page, tmp_path, name)
+    page.check("#show-doubt")
+    until(page, "doubt.naturalWidth === after.naturalWidth && !doubt.hidden")
+    page.click("#usual")
+    until(page, "command.textContent === 'restore photos a.jpg'")
 
 
 def test_what_can_not_be_coloured_says_why_and_stops_nobody(server: Server, visit: Visitor, tmp_path: Path) -> None:

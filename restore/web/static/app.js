@@ -8,6 +8,7 @@ const part = (id) => document.getElementById(id);
 let state = { items: [], changes: -1 };
 let chosen = null; // the id of the item that is shown
 let shownAs = ""; // what the settings were filled in for
+let choicesOf = null; // the id of the item whose choices are shown
 let timer = 0, settling = 0;
 
 const find = (id) => state.items.find((item) => item.id === id);
@@ -54,7 +55,7 @@ function inWords(item) {
 }
 
 function view(item, of, small) {
-  const number = of === "after" ? item.result.number : 0;
+  const number = of === "before" ? 0 : item.result.number;
   return `/api/items/${item.id}/view?of=${of}&n=${number}${small ? "&small" : ""}`;
 }
 
@@ -133,6 +134,8 @@ function renderDetail(item) {
     part("after").hidden = part("line").hidden = part("cut").hidden = part("tag-after").hidden = !result;
     if (result) setImage(part("after"), view(item, "after"));
   }
+  renderDoubt(item);
+  part("choices-part").hidden = choicesOf !== item.id;
   part("stills-part").hidden = !film || !item.stills;
   if (film && item.stills) setImage(part("stills"), `/api/items/${item.id}/stills?n=${item.stills}`);
   const player = part("player");
@@ -162,10 +165,18 @@ function renderDetail(item) {
   part("go").hidden = part("stills-again").hidden = !film || item.state === "working";
   part("go").textContent = result ? "Colour it again" : "Colour the whole clip";
   part("go").classList.toggle("main", !result);
+  part("show-choices").hidden = film;
   part("for-all").hidden = film || state.items.filter((other) => other.kind === "photo").length < 2;
   part("recolor-part").hidden = !(film || result?.kept || item.settings.recolor);
   part("command").textContent = item.command;
   fillSettings(item);
+}
+
+function renderDoubt(item) {
+  part("doubt-part").hidden = item.kind === "film" || !item.result || item.result.kept || !state.doubt;
+  const wanted = !part("doubt-part").hidden && part("show-doubt").checked;
+  part("doubt").hidden = part("doubt-legend").hidden = !wanted;
+  if (wanted) setImage(part("doubt"), view(item, "doubt", false));
 }
 
 const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) : "";
@@ -178,27 +189,31 @@ function fillSettings(item) {
   shownAs = wanted;
   const form = part("settings");
   part("styles").hidden = !state.styles;
+  part("calm-part").hidden = !state.doubt;
   if (!part("size").children.length) {
     part("size").append(new Option(`Usual (${state.size})`, ""), ...state.sizes.map((size) =>
       new Option(`${size < state.size ? "Less closely" : "More closely"} (${size})`, size)));
   }
-  form.elements.style.value = item.settings.style ?? "";
+  form.elements.style.value = item.settings.style ?? "usual";
   form.elements.saturation.value = item.settings.saturation;
+  form.elements.calm.value = item.settings.calm;
   form.elements.size.value = item.settings.size ?? "";
   form.elements.recolor.checked = item.settings.recolor;
-  tellSaturation();
+  tellNumbers();
 }
 
-function tellSaturation() {
-  const percent = `${Math.round(part("saturation").value * 100)} %`;
-  part("saturation-told").textContent = percent;
-  part("saturation").setAttribute("aria-valuetext", percent);
+function tellNumbers() {
+  for (const id of ["saturation", "calm"]) {
+    const percent = id === "calm" && part(id).value === "0" ? "off" : `${Math.round(part(id).value * 100)} %`;
+    part(`${id}-told`).textContent = percent;
+    part(id).setAttribute("aria-valuetext", percent);
+  }
 }
 
 function settings() {
-  const { style, saturation, size, recolor } = part("settings").elements;
+  const { style, saturation, calm, size, recolor } = part("settings").elements;
   return {
-    style: style.value || null, saturation: Number(saturation.value),
+    style: style.value === "usual" ? null : style.value, saturation: Number(saturation.value), calm: Number(calm.value),
     size: size.value ? Number(size.value) : null, recolor: recolor.checked,
   };
 }
@@ -212,8 +227,40 @@ async function work(item, task, wanted) {
   await refresh();
 }
 
+async function showChoices() {
+  const item = find(chosen), button = part("show-choices");
+  button.disabled = true;
+  button.textContent = "One moment …";
+  try {
+    const choices = await ask(`/api/items/${item.id}/choices`, { settings: settings() });
+    choicesOf = item.id;
+    part("choices").replaceChildren(...choices.map((choice) => choiceButton(item, choice)));
+    render();
+    part("choices").firstChild.focus();
+  } catch (error) {
+    problem(error.message);
+  }
+  button.disabled = false;
+  button.textContent = "Show me some to choose from";
+}
+
+function choiceButton(item, { settings: chosenSettings, picture }) {
+  const button = document.createElement("button"), image = document.createElement("img");
+  const style = { natural: "Calm, ", vivid: "Lively, " }[chosenSettings.style] ?? "";
+  button.type = "button";
+  image.src = `/api/items/${item.id}/${picture}?t=${Date.now()}`;
+  image.alt = "";
+  button.append(image, `${style}${Math.round(chosenSettings.saturation * 100)} %`);
+  button.addEventListener("click", () => {
+    choicesOf = null;
+    work(item, "colour", chosenSettings);
+    part("show-choices").focus();
+  });
+  return button;
+}
+
 function changed() {
-  tellSaturation();
+  tellNumbers();
   const item = find(chosen);
   clearTimeout(settling);
   if (item.kind === "photo") settling = setTimeout(() => work(item, "colour", settings()), SETTLE_MS);
@@ -278,6 +325,9 @@ part("for-all").addEventListener("click", async () => {
     await work(item, "colour", { ...wanted, recolor: item.settings.recolor });
   }
 });
+part("show-choices").addEventListener("click", showChoices);
+part("choices-close").addEventListener("click", () => { choicesOf = null; render(); part("show-choices").focus(); });
+part("show-doubt").addEventListener("change", render);
 part("go").addEventListener("click", () => work(find(chosen), "colour", settings()));
 part("stills-again").addEventListener("click", () => work(find(chosen), "stills", settings()));
 part("cancel").addEventListener("click", async () => { await ask(`/api/items/${chosen}/cancel`, {}); refresh(); });
