@@ -36,6 +36,7 @@ from restore.web.workspace import Session, Workspace
 
 _STATIC = Path(__file__).parent / "static"
 _LOOK_SECONDS = 30.0
+_HOLD_SECONDS, _NEWS_SECONDS = 0.5, 0.02
 _WRONG_SECONDS = 1.0
 _MOST_LOGIN_BYTES = 4096
 _BUSY = "So much is waiting already that no more is taken. Try again in a minute."
@@ -128,10 +129,13 @@ class _Page:
         return response
 
     async def state(self, request: Request) -> Response:
+        session, seen = _session(request), request.query_params.get("seen")
+        until = time.monotonic() + (_HOLD_SECONDS if session.is_busy else 0)
+        while seen == str(self._desk.changes):  # while work goes on, the answer waits for news
+            if time.monotonic() >= until:
+                return Response(status_code=204)
+            await asyncio.sleep(_NEWS_SECONDS)
         changes = self._desk.changes
-        if request.query_params.get("seen") == str(changes):
-            return Response(status_code=204)
-        session = _session(request)
         places = self._desk.photos.places() | self._desk.films.places()
         items = [shown(item, places.get(item.id), self._desk) for item in [*session.items.values()]]
         return JSONResponse({"changes": changes, "items": items} | page_facts(self._desk, session))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from restore.colorizers import Engine
-from restore.files import write_atomically
+from restore.files import output_error
 from restore.heatmap import heat_colors
 from restore.merge import enlarged_doubt, shrink_luma
 from restore.photos.photo import Photo
-from restore.photos.profiles import Samples
+from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.reading import read_pages
 from restore.photos.view import network_view
 
@@ -40,8 +39,11 @@ def write_view(photo: Path, target: Path, max_pixels: int) -> None:
         InputError: it can't be read.
         OutputError: the view can't be written.
     """
-    page = read_first(photo, max_pixels, keep_color=True)
-    large = _reduced(page.luma if page.color is None else page.color, LARGE)
+    picture = _read_reduced(photo, max_pixels)
+    if picture is None:
+        page = read_first(photo, max_pixels, keep_color=True)
+        picture = page.luma if page.color is None else page.color
+    large = _reduced(picture, LARGE)
     _write(_reduced(large, SMALL), small_of(target))
     _write(large, target)  # the last: once it is there, both are
 
@@ -71,7 +73,28 @@ def write_doubt(photo: Path, target: Path, engine: Engine, max_pixels: int) -> N
 
 
 def _write(picture: Samples, target: Path) -> None:
-    write_atomically(target, partial(Image.fromarray(picture).save, format="JPEG", quality=88))
+    part = target.with_suffix(".part")  # no need to be sure that it is on disk, as for results
+    try:
+        Image.fromarray(picture).save(part, format="JPEG", quality=88)
+        part.replace(target)
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def _read_reduced(photo: Path, max_pixels: int) -> Samples | None:
+    """A JPEG decoded to a half, a quarter or an eighth of its size, in a fraction of the time; None where the careful
+    path is needed, or the file can't be read."""
+    try:
+        with Image.open(photo, formats=("JPEG",)) as image:
+            is_plain = image.format == "JPEG" and image.mode in ("L", "RGB")
+            is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            is_srgb = image.info.get("icc_profile") in (None, srgb_profile())
+            if not (is_plain and is_upright and is_srgb and image.width * image.height <= max_pixels):
+                return None
+            image.draft(image.mode, (LARGE, LARGE))
+            return np.asarray(image)
+    except Exception:  # noqa: BLE001  the careful path tells what is wrong
+        return None
 
 
 def small_of(target: Path) -> Path:

@@ -2,7 +2,7 @@
 import { api, ask } from "./api.js";
 import { addFiles, isUploading } from "./uploads.js";
 
-const BUSY_MS = 250, IDLE_MS = 4000, SETTLE_MS = 500;
+const BUSY_MS = 50, IDLE_MS = 4000, SETTLE_MS = 500;
 const part = (id) => document.getElementById(id);
 
 let state = { items: [], changes: -1 };
