@@ -91,7 +91,8 @@ def _read_reduced(photo: Path, max_pixels: int) -> Samples | None:
             is_srgb = image.info.get("icc_profile") in (None, srgb_profile())
             if not (is_plain and is_upright and is_srgb and image.width * image.height <= max_pixels):
                 return None
-            image.draft(image.mode, (LARGE, LARGE))
+            scale = min(1.0, LARGE / max(image.size))
+            image.draft(image.mode, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
             return np.asarray(image)
     except Exception:  # noqa: BLE001  the careful path tells what is wrong
         return None
