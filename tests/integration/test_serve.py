@@ -14,10 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
+import av
 import psutil
 import pytest
 
 from restore.errors import InputError
+from restore.web.films import media_type, playable, write_playable
 from restore.web.items import Item
 from restore.web.lanes import Full, Lane
 from restore.web.passwords import Passwords
@@ -228,3 +230,43 @@ def test_a_lane_is_bounded() -> None:
         time.sleep(0.01)
     assert seen == [items[0], items[2]]
     assert lane.close(5)
+
+
+def test_a_film_that_browsers_can_not_play_gets_a_copy_that_they_can(tmp_path: Path) -> None:
+    """And the download is the result itself."""
+    clip = Clip(codec="mpeg2video", columns=160, rows=128, times=range(30), sound=["pcm_s16le"])
+    film = make_clip(tmp_path / "old.avi", clip)
+    assert media_type(film) is None
+    assert write_playable(film, lambda: False)
+    copy, kind = playable(film)
+    assert (copy.name, kind, media_type(copy)) == ("playable.mp4", "video/mp4", "video/mp4")
+    with av.open(str(copy)) as made, av.open(str(film)) as source:
+        assert [stream.codec.canonical_name for stream in made.streams] == ["h264", "aac"]
+        assert made.streams.video[0].frames == 30
+        assert abs(float((made.duration - source.duration) / av.time_base)) < 0.1
+    copy.unlink()
+    assert not write_playable(film, lambda: True)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.avi"]
+
+
+def test_it_works_with_the_network_cut(tmp_path: Path) -> None:
+    """In a network of its own, which has loopback alone."""
+    save_grey(tmp_path / "a.png", 200, 120)
+    script = f"""
+import fcntl, socket, struct
+from pathlib import Path
+from tests.pages import Client, Server
+with socket.socket() as one:
+    fcntl.ioctl(one, 0x8914, struct.pack("16sH14x", b"lo", 1 | 64))  # SIOCSIFFLAGS: up, running
+server = Server(Path({str(tmp_path / "server")!r}))
+client = Client(server.address)
+client.upload(Path({str(tmp_path / "a.png")!r}))
+(item,) = client.settled()
+print(item["result"]["name"], client.ask("GET", f"/api/items/{{item['id']}}/view?of=after")[0])
+server.stop()
+"""
+    cut = ["unshare", "--net", sys.executable, "-c", script]
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network can be cut off here")  # it takes root
+    done = subprocess.run(cut, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.stdout.split() == ["a-restored.png", "200"], done.stderr

@@ -67,7 +67,7 @@ function render() {
   const some = state.items.length > 0;
   part("drop").classList.toggle("slim", some);
   part("strip-part").hidden = part("detail").hidden = part("forget").hidden = !some;
-  part("limits").textContent = `Up to ${state.max_upload.toLocaleString("en")} MB a file.`;
+  part("limits").textContent = `${some ? "Or drop them anywhere on this page. " : ""}Up to ${state.max_upload.toLocaleString("en")} MB a file.`;
   part("promise").textContent = state.private
     ? "Photos and clips stay on this computer. They are removed an hour after you leave."
     : "Photos and clips go to the computer that runs this page. They are removed an hour after you leave.";
