@@ -22,7 +22,8 @@ class Server:
         begin = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "restore", "serve", "--port", "0", *map(str, arguments)],
-            env=os.environ | {"TMPDIR": str(folder)},
+            # Without a display, --open finds no browser.
+            env={name: text for name, text in os.environ.items() if "DISPLAY" not in name} | {"TMPDIR": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -141,8 +141,14 @@ class _Page:
         return JSONResponse({"changes": changes, "items": items} | page_facts(self._desk, session))
 
     async def upload(self, request: Request) -> Response:
-        item = await receive(request, _session(request), self._desk)
-        await run_in_threadpool(self._ask, item, "stills" if item.kind == "film" else "colour", item.settings)
+        session = _session(request)
+        item = await receive(request, session, self._desk)
+        try:
+            await run_in_threadpool(self._ask, item, "stills" if item.kind == "film" else "colour", item.settings)
+        except HTTPException:  # the page sends it again
+            session.items.pop(item.id, None)
+            await run_in_threadpool(item.drop)
+            raise
         return JSONResponse({"id": item.id}, 201)
 
     async def work(self, request: Request) -> Response:
@@ -160,8 +166,6 @@ class _Page:
         try:
             self._desk.ask(item, task, settings)
         except Full:
-            if not item.number:  # nothing has come of it: the page sends it again
-                item.gone = True
             raise HTTPException(429, _BUSY) from None
 
     async def cancel(self, request: Request) -> Response:

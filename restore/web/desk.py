@@ -32,6 +32,7 @@ MOST_WAITING = 100
 """Photos, and likewise films, of all visitors together."""
 _PHOTOS_AT_A_TIME = 2
 _VIEWS_AT_A_TIME = 2
+_PAGES = 10  # of the most pixels, that a document may have
 _NO_LIMIT = 1 << 62  # of pixels: what a header claims is measured first, and said in the page's own words
 
 
@@ -56,6 +57,11 @@ class Desk:
         self._closing = threading.Event()
         self._guard = threading.Lock()
         self._views = threading.Semaphore(_VIEWS_AT_A_TIME)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more is taken for now."""
+        return self.photos.is_full or self.films.is_full
 
     def lane(self, item: Item) -> Lane:
         return self.photos if item.kind == "photo" else self.films
@@ -155,6 +161,8 @@ class Desk:
             result = self._do(item, task, settings, out, number)
         except RestoreError as error:
             result, message = None, item.told_of(str(error))
+        except OSError as error:
+            result, message = None, f"{item.name} could not be worked on: {error.strerror or error}."
         except Exception as error:  # noqa: BLE001  one upload never stops the others
             say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
             result, message = None, f"{item.name} could not be worked on, by a fault of the program. Please report it."
@@ -227,12 +235,14 @@ class Desk:
         return Result(number, Path(record["output"]), settings, kept, facts, tuple(record["notes"]))
 
     def _check_pixels(self, item: Item) -> None:
-        pixels = measure(item.source, _NO_LIMIT).pixels / 1e6
-        if pixels > self.options.max_megapixels:
+        size, most = measure(item.source, _NO_LIMIT), self.options.max_megapixels
+        hint = "Whoever started the page can allow more with --max-megapixels"
+        if size.pixels > most * 1_000_000:
             raise InputError(
-                f"{item.name} has {pixels:,.0f} million pixels, and this page takes {self.options.max_megapixels}",
-                "Whoever started the page can allow more with --max-megapixels",
+                f"{item.name} has {size.pixels / 1e6:,.0f} million pixels, and this page takes {most}", hint
             )
+        if size.pages * size.pixels > most * _PAGES * 1_000_000:
+            raise InputError(f"{item.name} has {size.pages:,} pages, which are more than this page takes", hint)
 
     def _colour_film(
         self, item: Item, settings: Settings, out: Path, number: int, *, only_stills: bool

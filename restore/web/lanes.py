@@ -49,6 +49,10 @@ class Lane:
             self._waiting.append(item)
             self._changed.notify()
 
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) >= self._most
+
     def take_out(self, item: Item) -> bool:
         """Take an item out, if it still waits."""
         with self._changed:

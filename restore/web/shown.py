@@ -23,6 +23,7 @@ def page_facts(desk: Desk, session: Session) -> dict[str, Any]:
         "doubt": desk.knows_doubt,
         "size": desk.working_size,
         "sizes": [side for side in _SIZES if side != desk.working_size],
+        "full": desk.is_full,
         "max_upload": options.max_upload,
     }
 

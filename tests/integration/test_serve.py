@@ -136,7 +136,9 @@ def test_memory_comes_back(server: Server, tmp_path: Path) -> None:
 def test_a_signal_ends_it_in_time_and_removes_everything(tmp_path: Path) -> None:
     """In the middle of a film. What a killed server left is removed by the next one."""
     clip = make_clip(tmp_path / "clip.mp4", Clip(columns=640, rows=480, times=range(250)))
-    killed = Server(tmp_path / "server")
+    killed = Server(tmp_path / "server", "--open")
+    assert killed.process.stdout is not None
+    assert killed.process.stdout.readline() == f"No browser could be opened here: open {killed.address} yourself\n"
     assert killed.seconds_to_start < 30  # beside other tests; benchmarks/web.py measures it
     Client(killed.address).upload(clip)
     killed.stop()

@@ -1,6 +1,9 @@
 // Files on their way to the server, one after the other.
 
+import { api } from "./api.js";
+
 const RETRY_MS = 2000;
+const pause = () => new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
 let waiting = 0;
 
 export const isUploading = () => waiting > 0;
@@ -25,10 +28,11 @@ function send(file, tell) {
 async function sendPatiently(file, tell) {
   for (;;) {
     try {
+      while ((await api("/api/state")).full) await pause(); // others first
       return await send(file, tell);
     } catch (error) {
       if (error.status !== 429) throw error;
-      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); }); // the queue is full: others first
+      await pause();
     }
   }
 }
