@@ -1,8 +1,9 @@
 // The page: asks the server how things stand, shows it, and sends what the visitor chooses.
 import { api, ask } from "./api.js";
-import { addFiles, isUploading } from "./uploads.js";
+import { addFiles, isUploading, uploading } from "./uploads.js";
 
-const BUSY_MS = 50, IDLE_MS = 4000, SETTLE_MS = 500;
+const BUSY_MS = 50, SENDING_MS = 500, IDLE_MS = 4000, SETTLE_MS = 500;
+const SHOWN_UPLOADS = 5; // as the style sheet has it
 const part = (id) => document.getElementById(id);
 
 let state = { items: [], changes: -1 };
@@ -18,6 +19,7 @@ const isBusy = (item) => item.state === "waiting" || item.state === "working";
 
 async function refresh() {
   clearTimeout(timer);
+  tellUploads();
   try {
     const answer = await api(`/api/state?seen=${state.changes}`);
     if (answer) take(answer);
@@ -26,7 +28,11 @@ async function refresh() {
     problem(error.message, true);
   }
   clearTimeout(timer);
-  timer = setTimeout(refresh, isUploading() || state.items.some(isBusy) ? BUSY_MS : IDLE_MS);
+  timer = setTimeout(refresh, state.items.some(isBusy) ? BUSY_MS : isUploading() ? SENDING_MS : IDLE_MS);
+}
+
+function tellUploads() {
+  part("sending").textContent = uploading() > SHOWN_UPLOADS ? `${uploading()} files are on their way.` : "";
 }
 
 function take(answer) {
@@ -60,7 +66,9 @@ function view(item, of, small) {
 }
 
 function setImage(image, address) {
-  if (image.getAttribute("src") !== address) image.src = address;
+  if (image.getAttribute("src") === address) return;
+  image.src = address;
+  if (image.id === "before") part("compare").classList.add("loading");
 }
 
 function render() {
@@ -131,8 +139,9 @@ function renderDetail(item) {
   part("compare").classList.toggle("busy", busy);
   if (!film && !part("compare").hidden) {
     setImage(part("before"), view(item, "before"));
-    part("after").hidden = part("line").hidden = part("cut").hidden = part("tag-after").hidden = !result;
-    if (result) setImage(part("after"), view(item, "after"));
+    const two = result && !result.kept;
+    for (const id of ["after", "line", "cut", "tag-before", "tag-after"]) part(id).hidden = !two;
+    if (two) setImage(part("after"), view(item, "after"));
   }
   renderDoubt(item);
   part("choices-part").hidden = choicesOf !== item.id;
@@ -308,6 +317,7 @@ document.addEventListener("drop", (event) => {
 });
 window.addEventListener("beforeunload", (event) => { if (isUploading()) event.preventDefault(); });
 
+part("before").addEventListener("load", () => part("compare").classList.remove("loading"));
 part("cut").addEventListener("input", (event) => {
   const value = event.target.value;
   part("compare").style.setProperty("--cut", `${value}%`);

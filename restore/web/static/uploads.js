@@ -6,6 +6,7 @@ const RETRY_MS = 2000;
 const pause = () => new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
 let waiting = 0;
 
+export const uploading = () => waiting;
 export const isUploading = () => waiting > 0;
 
 function send(file, tell) {
