@@ -21,7 +21,7 @@ _CMS_SPACES = {"GRAY": "gray", "RGB": "rgb", "CMYK": "cmyk"}
 _BLACK_POINT_COMPENSATION = 0x2000
 _STRIP_PIXELS = 1 << 20
 _ICC_DATE = slice(24, 36)  # ICC.1, 7.2.8: year, month, day, hours, minutes, seconds
-_DATE = struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+_DATE = struct.pack(">6H", 2026, 7, 1, 0, 0, 0)
 _WEIGHTS = np.array((0.299, 0.587, 0.114), np.float32)
 
 

@@ -28,6 +28,7 @@ from restore.web.films import playable
 from restore.web.guard import Guard, give_cookie
 from restore.web.items import Item, Settings
 from restore.web.lanes import Full
+from restore.web.memory import give_memory_back
 from restore.web.passwords import Passwords
 from restore.web.shown import page_facts, shown
 from restore.web.uploads import receive
@@ -97,10 +98,11 @@ class _Page:
         self._login_turn = asyncio.Lock()
 
     async def tidy(self) -> None:
-        """Forget old sessions, now and then."""
+        """Forget old sessions, and give back the memory that views of photos took, now and then."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await run_in_threadpool(self._workspace.end_old, time.monotonic())
+            await run_in_threadpool(give_memory_back)
 
     async def index(self, request: Request) -> Response:
         response = FileResponse(_STATIC / "index.html", headers={"cache-control": "no-store"})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from restore.photos.profiles import srgb_profile
 from tests.conftest import Result
 from tests.pictures import colourful, luma_of, save_grey
 
@@ -154,3 +155,10 @@ def test_colour_photo_is_copied_byte_for_byte_whatever_it_carries(tmp_path: Path
     (tmp_path / "in" / "c.jpg").write_bytes(stream.getvalue())
     assert restore_photos(tmp_path / "in", "--format", "png").status("c.jpg") == "kept"
     assert (tmp_path / "in-restored" / "c.jpg").read_bytes() == stream.getvalue()
+
+
+def test_the_profile_does_not_tell_the_time() -> None:
+    """Else the same photo would give another file in each run."""
+    ours = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())).profile
+    assert struct.unpack(">6H", srgb_profile()[24:36]) == (2026, 7, 1, 0, 0, 0)
+    assert str(ours.profile_description).startswith("sRGB")

@@ -91,7 +91,8 @@ function renderStrip() {
     const entry = known.get(item.id) ?? newEntry(item);
     known.delete(item.id);
     const button = entry.firstChild;
-    button.toggleAttribute("aria-current", item.id === chosen);
+    if (item.id === chosen) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
     button.classList.toggle("failed", item.state === "failed");
     button.querySelector(".state").textContent = inWords(item);
     const image = button.querySelector("img");
