@@ -105,7 +105,7 @@ class _Page:
             await run_in_threadpool(give_memory_back)
 
     async def index(self, request: Request) -> Response:
-        response = FileResponse(_STATIC / "index.html", headers={"cache-control": "no-store"})
+        response = FileResponse(_STATIC / "index.html")
         give_cookie(response, _session(request), request.scope)
         return response
 
@@ -216,8 +216,7 @@ class _Page:
 
     async def download(self, request: Request) -> Response:
         item = _item(request)
-        path = (item.result or _gone()).path
-        return FileResponse(path, media_type="application/octet-stream", filename=item.download_name)
+        return _file((item.result or _gone()).path, "application/octet-stream", item.download_name)
 
     async def download_all(self, request: Request) -> Response:
         files = named_apart(
@@ -242,10 +241,11 @@ def _gone() -> Any:
     raise HTTPException(404, "This is no longer here. Reload the page.")
 
 
-def _file(path: Path, media_type: str) -> Response:
+def _file(path: Path, media_type: str, filename: str | None = None) -> Response:
+    """A file as it is, for the page or, by a name, as a download. Browsers keep no copy: see `Guard`."""
     if not path.exists():
         _gone()
-    return FileResponse(path, media_type=media_type, headers={"cache-control": "private, max-age=3600"})
+    return FileResponse(path, media_type=media_type, filename=filename)
 
 
 async def _small_body(request: Request) -> bytes:

@@ -151,6 +151,9 @@ class Desk:
         with self._guard:
             if item.gone:
                 return
+            if item.state == "working":  # asked for again just as it was taken in hand
+                item.again = True
+                return
             item.state = "working"
             item.number += 1
             number, task, settings = item.number, item.task, item.settings

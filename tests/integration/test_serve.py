@@ -77,6 +77,7 @@ def test_requests_from_elsewhere_are_refused(server: Server, tmp_path: Path) -> 
     assert client.ask("GET", "/api/state", Host=f"evil.example:{client.host.split(':')[1]}")[0] == 421
     client.settled()
     assert client.ask("GET", f"{path}/download")[0] == 200
+    assert client.headers["cache-control"] == "no-store"
     assert other.ask("GET", f"{path}/download")[0] == 404
     assert other.ask("DELETE", path)[0] == 404
     other.cookie = ""
