@@ -10,7 +10,7 @@ from typing import Any
 from restore.colorizers.base import VIVIDNESS
 from restore.colorizers.loading import find_twin
 from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
-from restore.model_files import find_checkpoint, sha256
+from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint, sha256
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Description:
     """A model as a user sees it.
 
     Args:
-        kind: `checkpoint` (PyTorch) or `onnx`.
+        kind: `checkpoint` (PyTorch), `onnx` or `community`.
         source_sha256: of the checkpoint that an exported model was made from.
         exported: the exported form that runs instead of a checkpoint on a CPU, where there is a current one.
         size_multiple: what `--size` has to be a multiple of.
@@ -64,9 +64,12 @@ def describe(model: str) -> Description:
 
     Raises:
         ModelError: no such model, or a damaged one.
-        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed.
+        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed; a community checkpoint, and spandrel
+            is not.
     """
     path = find_checkpoint(model)
+    if path.suffix.lower() in COMMUNITY_SUFFIXES:
+        return _describe_community(path)
     return _describe_onnx(path) if path.suffix.lower() == SUFFIX else _describe_checkpoint(path)
 
 
@@ -87,6 +90,27 @@ def _describe_onnx(path: Path) -> Description:
         licence=info.licence,
         network={key: value for key, value in info.config.items() if key != "working_size"},
         training=info.training,
+    )
+
+
+def _describe_community(path: Path) -> Description:
+    from restore.colorizers.community import LICENCE, CommunityColorModel
+
+    model = CommunityColorModel(path)
+    return Description(
+        name=model.name,
+        path=path,
+        kind="community",
+        megabytes=path.stat().st_size / 1e6,
+        sha256=model.sha256,
+        source_sha256=None,
+        exported=None,
+        working_size=model.working_size,
+        size_multiple=model.size_multiple,
+        styles=(),
+        licence=LICENCE,
+        network={"architecture": "DDColor", "tags": model.tags},
+        training={},
     )
 
 
