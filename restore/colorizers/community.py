@@ -110,16 +110,20 @@ def _load(path: Path) -> Any:
 def _read(path: Path) -> dict[str, Any]:
     """The tensors of a pickled checkpoint, without running what it holds."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles in odd forms: they are read, or refused below
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        stream = path.open("rb")
     except OSError as error:
         raise ModelError(f"model {path} can't be read: {error.strerror or error}") from error
+    try:
+        with stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles in odd forms: they are read, or refused below
+            state = torch.load(stream, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} holds more than weights, which could run any code, or is damaged", "Take it from another source"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # OSError and RuntimeError from zip, EOFError, struct.error …
         raise ModelError(
             f"{path} is damaged or no PyTorch checkpoint ({_first_line(error)})", "Copy or download it again"
         ) from error
