@@ -89,6 +89,8 @@ class PhotoOptions:
         keep_times: results get the file times of their sources.
         provenance: results say in their XMP that their colour is a guess, and whose.
         verify: read results again, and compare them with their originals, instead of colouring.
+        compare: write a before/after picture beside each result.
+        sheet: where a page goes that shows every photo before and after.
         confidence: write a map beside each result of how sure the model is.
     """
 
@@ -109,6 +111,8 @@ class PhotoOptions:
     keep_times: bool = False
     provenance: bool = True
     verify: bool = False
+    compare: bool = False
+    sheet: Path | None = None
     confidence: bool = False
 
     def __post_init__(self) -> None:
