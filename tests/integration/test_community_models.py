@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from restore.colorizers import load_engine
+from restore.colorizers import Engine, load_engine
+from restore.colorizers.community import CommunityColorModel
 from restore.errors import ModelError, UsageError
 from restore.options import EngineOptions
 from tests.conftest import Result
 from tests.films import has_colour, make_film
 from tests.pictures import chroma_of, files_below, luma_of, save_grey
 
-pytest.importorskip("spandrel_extra_arches", reason="the extra `community` is not installed")
+pytestmark = pytest.mark.skipif(find_spec("spandrel_extra_arches") is None, reason="the extra `community` is missing")
 Run = Callable[..., Result]
 
 
@@ -43,8 +45,10 @@ def ddcolor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def engine(path: Path, **options: Any) -> Any:
-    return load_engine(EngineOptions(str(path), device="cpu", **options))
+@pytest.fixture(scope="module")
+def model(ddcolor: Path) -> CommunityColorModel:
+    """That, loaded: it takes seconds."""
+    return CommunityColorModel(ddcolor)
 
 
 def views(count: int, size: int) -> list[Any]:
@@ -53,7 +57,7 @@ def views(count: int, size: int) -> list[Any]:
     return list(np.asarray(0.8 * across * across[:, None] + 0.2 * noise, np.float32))
 
 
-def test_colours_are_those_of_spandrels_own_pipeline(ddcolor: Path) -> None:
+def test_colours_are_those_of_spandrels_own_pipeline(ddcolor: Path, model: CommunityColorModel) -> None:
     from spandrel import MAIN_REGISTRY, ModelLoader
     from spandrel_extra_arches import EXTRA_REGISTRY
     from spandrel_extra_arches.architectures.DDColor import linear_rgb_to_lab, rgb_to_linear_rgb
@@ -65,7 +69,7 @@ def test_colours_are_those_of_spandrels_own_pipeline(ddcolor: Path) -> None:
     with torch.inference_mode():
         rgb = theirs(torch.from_numpy(view)[None, None])
         expected = linear_rgb_to_lab(rgb_to_linear_rgb(rgb))[0, 1:].numpy()
-    ours = engine(ddcolor)
+    ours = Engine(model, EngineOptions(device="cpu"))
     assert (ours.size, ours.runtime, ours.model_name) == (256, "torch", "ddcolor_tiny")
     ab = ours.predict([view])[0]
     inside = ((rgb > 0.001) & (rgb < 0.999)).all(dim=1)[0].numpy()
@@ -73,13 +77,13 @@ def test_colours_are_those_of_spandrels_own_pipeline(ddcolor: Path) -> None:
     assert np.abs(ab - expected)[:, inside].max() < 0.1
 
 
-def test_batches_and_threads_give_what_one_at_a_time_gives(ddcolor: Path) -> None:
+def test_batches_and_threads_give_what_one_at_a_time_gives(model: CommunityColorModel) -> None:
     lumas = views(4, 64)
-    model = engine(ddcolor, size=64, batch=4)
-    together = model.predict(lumas)
-    alone = [model.predict([luma])[0] for luma in lumas]
+    engine = Engine(model, EngineOptions(device="cpu", size=64, batch=4))
+    together = engine.predict(lumas)
+    alone = [engine.predict([luma])[0] for luma in lumas]
     with ThreadPoolExecutor(4) as pool:
-        threaded = list(pool.map(lambda luma: model.predict([luma])[0], lumas * 2))
+        threaded = list(pool.map(lambda luma: engine.predict([luma])[0], lumas * 2))
     for i, one in enumerate(alone):
         assert one.shape == (2, 64, 64)
         assert np.abs(together[i] - one).max() < 0.01
@@ -117,13 +121,11 @@ def test_photos_films_and_info(
         assert fact in said
 
 
-def test_what_it_can_not_do_is_said(ddcolor: Path) -> None:
+def test_what_it_can_not_do_is_said(ddcolor: Path, model: CommunityColorModel) -> None:
     with pytest.raises(UsageError, match="no styles"):
-        engine(ddcolor, style="vivid")
+        load_engine(EngineOptions(str(ddcolor), device="cpu", style="vivid"))
     with pytest.raises(UsageError, match="--calm needs"):
-        engine(ddcolor, calm=0.5)
-    with pytest.raises(UsageError, match="multiple of 32"):
-        EngineOptions(str(ddcolor), size=100)
+        Engine(model, EngineOptions(device="cpu", calm=0.5))
 
 
 class Malicious:
@@ -162,7 +164,7 @@ def test_what_is_no_colorizer_is_named(ddcolor: Path, tmp_path: Path) -> None:
         else:
             torch.save(content, path)
         with pytest.raises(ModelError, match=name) as raised:
-            engine(path)
+            load_engine(EngineOptions(str(path), device="cpu"))
         assert "\n" not in str(raised.value)
         return str(raised.value)
 
