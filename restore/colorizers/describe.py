@@ -23,6 +23,7 @@ class Description:
         exported: the exported form that runs instead of a checkpoint on a CPU, where there is a current one.
         size_multiple: what `--size` has to be a multiple of.
         styles: what `--style` can be.
+        knows_doubt: whether it can say how sure it is.
         network: architecture, its arguments and the head, as in the checkpoint.
         training: the record that training left.
     """
@@ -37,6 +38,7 @@ class Description:
     working_size: int
     size_multiple: int
     styles: tuple[str, ...]
+    knows_doubt: bool
     licence: str
     network: dict[str, Any]
     training: dict[str, Any]
@@ -51,6 +53,7 @@ class Description:
             "on CPUs": self.exported,
             "working size": f"{self.working_size}; --size takes multiples of {self.size_multiple}",
             "styles": ", ".join(self.styles) or "none",
+            "doubt": "known: --calm and --confidence work" if self.knows_doubt else "not known",
             "network": json.dumps(self.network),
             "training": json.dumps(self.training),
             "licence": self.licence,
@@ -87,6 +90,7 @@ def _describe_onnx(path: Path) -> Description:
         working_size=info.working_size,
         size_multiple=info.size_multiple,
         styles=tuple(VIVIDNESS) if info.has_styles else (),
+        knows_doubt=exported.knows_doubt,
         licence=info.licence,
         network={key: value for key, value in info.config.items() if key != "working_size"},
         training=info.training,
@@ -108,6 +112,7 @@ def _describe_community(path: Path) -> Description:
         working_size=model.working_size,
         size_multiple=model.size_multiple,
         styles=(),
+        knows_doubt=False,
         licence=LICENCE,
         network={"architecture": "DDColor", "tags": model.tags},
         training={},
@@ -132,6 +137,7 @@ def _describe_checkpoint(path: Path) -> Description:
         working_size=model.config.working_size,
         size_multiple=int(model.generator.input_multiple),  # type: ignore[arg-type]
         styles=tuple(VIVIDNESS) if isinstance(model.head, ClassesHead) else (),
+        knows_doubt=isinstance(model.head, ClassesHead),
         licence=info.licence,
         network={"generator": asdict(model.config.generator), "head": asdict(model.config.head)},
         training=info.training,

@@ -117,7 +117,15 @@ def test_photos_films_and_info(
         main()
     said = capsys.readouterr().out
     assert not ended.value.code
-    for fact in ("community", "DDColor", "convnext-t", "256; --size takes multiples of 32", "none", "unknown"):
+    for fact in (
+        "community",
+        "DDColor",
+        "convnext-t",
+        "256; --size takes multiples of 32",
+        "none",
+        "not known",
+        "unknown",
+    ):
         assert fact in said
 
 
