@@ -85,6 +85,14 @@ def test_a_recipe_learns_and_its_checkpoint_colours(recipe: str, pictures: Path,
     assert result.returncode == 0, result.stderr
     coloured = Image.open(tmp_path / "out" / "grey.png")
     assert np.array_equal(np.asarray(coloured.convert("L")), np.asarray(Image.open(grey)))
+    noisy = recipe in ("pix2pix", "nogan")  # unet and residual_unet have dropout
+    for i in range(2):
+        result = restore_here("photos", grey, "--model", run, "--output", tmp_path / f"noisy{i}", "--dropout")
+        assert (result.returncode, "has none" in result.stderr) == ((0, False) if noisy else (2, True))
+    if noisy:
+        first, second = (np.asarray(Image.open(tmp_path / f"noisy{i}" / "grey.png")) for i in range(2))
+        assert np.array_equal(first, second)
+        assert not np.array_equal(first, np.asarray(coloured))
     result = restore_here("eval", "photos", "--data", pictures, "--model", run)
     assert result.returncode == 0, result.stderr
     result = restore_here("train", "--plot", run)
