@@ -80,8 +80,8 @@ def photos(
     """Colour photos: a coloured copy of each, in the same tree of folders. Originals are never touched."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
-    if verify and (dry_run or overwrite or compare or sheet):
-        raise UsageError("--verify only reads", "Leave --dry-run, --overwrite, --compare and --sheet out")
+    if verify and (dry_run or overwrite or compare or sheet or confidence):
+        raise UsageError("--verify only reads", "Leave --dry-run, --overwrite, --compare, --sheet and --confidence out")
     if dry_run and (report or sheet):
         raise UsageError("--report and --sheet tell of a run, and --dry-run does none", "Leave one of them out")
     options = PhotoOptions(
@@ -136,10 +136,10 @@ def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: boo
 
 def _sweep(path: Path, options: PhotoOptions, engine_options: EngineOptions) -> None:
     given = (options.output, options.report, options.sheet, options.compare, options.dry_run, options.verify)
-    if any(given) or options.saturation != 1.0:
+    if any(given) or options.confidence or options.saturation != 1.0:
         raise UsageError(
             "--sweep only draws a sheet, at saturations of its own",
-            "Leave --saturation, --output, --report, --sheet, --compare, --dry-run and --verify out",
+            "Leave --saturation, --output, --report, --sheet, --compare, --confidence, --dry-run and --verify out",
         )
     photo, *others = options.inputs
     if others or photo.is_dir():

@@ -10,7 +10,7 @@ from restore.colorizers.devices import computes_on_cpu, has_amx
 from restore.colorizers.engine import Engine
 from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
 from restore.errors import ModelError, UsageError
-from restore.model_files import find_checkpoint, sha256
+from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint, sha256
 from restore.options import EngineOptions, Style
 
 
@@ -28,7 +28,8 @@ def load_engine(
         ModelError: no such model, or a damaged one.
         DeviceError: the device is not there.
         UsageError: a style or a working size that the model can't take, or dropout that it has not.
-        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed.
+        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed; a community checkpoint, and spandrel
+            is not.
     """
     return Engine(_load_model(options, preferred, long_work), options, callers)
 
@@ -41,6 +42,12 @@ def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool
         exported = OnnxColorModel(path)
         exported.choose_style(options.style, preferred)
         return exported
+    if path.suffix.lower() in COMMUNITY_SUFFIXES:
+        if options.dropout:
+            raise UsageError(f"--dropout: {path} has none", "Give a GAN's checkpoint of restore train")
+        from restore.colorizers.community import CommunityColorModel
+
+        return CommunityColorModel(path, options.style)
     if options.runtime != "torch" and (options.runtime or _prefers_onnx(options, long_work)):
         twin = find_twin(path)
         if twin is not None:
