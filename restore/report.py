@@ -26,7 +26,7 @@ class Record:
         reason: why it was kept, skipped or failed; "" where it was done.
         bits: a sample of the source, or rather of what is left of it in the result: 8 or 16.
         pages: pictures in the file.
-        tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
+        tone: `neutral`, `toned`, `tinted` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
         sha256: of `source` and `result`, where a result was written.

@@ -36,6 +36,7 @@ from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
+from restore.tone import has_color
 from restore.walk import PassedOver, Root
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class _Run:
                 return _Large(planned, size)
             photo = read_photo(planned.source, most)
             record = replace(record, **photo.facts())
-            if photo.tone == "color" and self._options.already_color != "recolor":
+            if has_color(photo.tone) and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
                 raise InputError(
@@ -213,11 +214,12 @@ class _Run:
         return _Loaded(planned, photo, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
+        reason = "it is tinted by hand" if record.tone == "tinted" else "it has colour already"
         if self._options.already_color == "skip":
-            return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
+            return replace(record, status="skipped", output=None, reason=reason, already_done=True)
         self._done.check(planned)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
-        return self._note(planned, replace(record, status="kept", output=planned.copy, reason="it has colour already"))
+        return self._note(planned, replace(record, status="kept", output=planned.copy, reason=reason))
 
     def _note(self, planned: PlannedPhoto, record: Record) -> Record:
         """Put a result into the state file; the record with the hashes of source and result."""
@@ -340,9 +342,9 @@ class _Run:
                 )
             except _RunOver:
                 return None
-            except NothingToColor:
+            except NothingToColor as colored:
                 try:
-                    record = self._pass_color(planned, replace(record, tone="color"))
+                    record = self._pass_color(planned, replace(record, tone=colored.tone))
                 except (RestoreError, OSError) as error:
                     return self._failed(planned, record, error, begin)
                 return replace(record, seconds=time.perf_counter() - begin)
