@@ -25,6 +25,7 @@ from restore.photos.done import DoneBefore, settings_of, settled
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
 from restore.photos.looking import look_at
+from restore.photos.negative import warn_of_negative
 from restore.photos.page import open_page
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
@@ -106,11 +107,11 @@ def restore_photos(
                     summary.add(record)
                     for listing in listings:
                         listing.add(record)
-                    progress.step(str(record.path), record.status, record.reason)
+                    progress.step(str(record.path), record.status, record.reason or record.warning)
         finally:
             done.close()
             summary.seconds = time.monotonic() - begin
-            progress.finish(summary.counts_by_status, summary.seconds)
+            progress.finish(summary.counts_shown, summary.seconds)
             for listing in listings:
                 listing.rest = run.about(checkpoint) | {"summary": summary.as_json()}
         if run.failure:
@@ -317,7 +318,8 @@ class _Run:
         return self._marked(photo, self._engine())
 
     def _marked(self, photo: Photo, engine: Engine) -> Photo:
-        """The photo with the provenance of its colour in its XMP, unless that is not wanted."""
+        """The photo with the provenance of its colour in its XMP, unless that is not wanted, and with a warning."""
+        photo = warn_of_negative(photo)
         if not self._options.provenance:
             return photo
         xmp, sound = Provenance(engine.model_name, engine.model_sha256).add_to(photo.metadata.xmp)
