@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -72,15 +73,25 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def nearest_existing(folder: Path) -> Path:
+    """The folder itself, or the one above it that is there."""
+    while not exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that this user may still write to a folder's disk; the folder need not exist yet."""
+    return shutil.disk_usage(nearest_existing(folder)).free
+
+
 def check_writable(folder: Path) -> None:
     """Tell early that nothing can be written to `folder`, which need not exist yet. Creates nothing.
 
     Raises:
         OutputError: it is a file, or lies where this user may not write.
     """
-    existing = folder
-    while not exists(existing) and existing != existing.parent:
-        existing = existing.parent
+    existing = nearest_existing(folder)
     if not is_folder(existing):
         raise OutputError(f"{folder} can't be a folder: {existing} is a file", "Choose another place with --output")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
+
+from restore.errors import RestoreError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -19,8 +23,14 @@ class Progress(Protocol):
 
     wants_total: bool
 
+    def note(self, text: str) -> None:
+        """Something to know about the run."""
+
     def start(self, total: int | None) -> None:
         """Work begins on `total` units; None where that is not known."""
+
+    def expect(self, total: int) -> None:
+        """The number of units has become known. May come from another thread, and after the end."""
 
     def step(self, name: str, status: str, detail: str = "") -> None:
         """One unit is through."""
@@ -34,7 +44,13 @@ class SilentProgress:
 
     wants_total = False
 
+    def note(self, text: str) -> None:
+        pass
+
     def start(self, total: int | None) -> None:
+        pass
+
+    def expect(self, total: int) -> None:
         pass
 
     def step(self, name: str, status: str, detail: str = "") -> None:
@@ -79,9 +95,15 @@ class LineProgress(QuietProgress):
         self._begin = self._last = 0.0
         self._total: int | None = None
 
+    def note(self, text: str) -> None:
+        say(text)
+
     def start(self, total: int | None) -> None:
         self._total = total
         self._begin = self._last = time.monotonic()
+
+    def expect(self, total: int) -> None:
+        self._total = total
 
     def step(self, name: str, status: str, detail: str = "") -> None:
         super().step(name, status, detail)
@@ -128,6 +150,14 @@ class BarProgress(QuietProgress):
         self._task = self._bar.add_task("photos", total=total)
         self._bar.start()
 
+    def note(self, text: str) -> None:
+        say(text)
+
+    def expect(self, total: int) -> None:
+        bar, task = self._bar, self._task
+        if bar is not None and task is not None:
+            bar.update(task, total=total)
+
     def step(self, name: str, status: str, detail: str = "") -> None:
         super().step(name, status, detail)
         if self._bar is None or self._task is None:
@@ -156,3 +186,48 @@ def make_progress(*, quiet: bool = False, verbose: bool = False) -> Progress:
     if quiet:
         return QuietProgress()
     return BarProgress(verbose=verbose) if sys.stdout.isatty() else LineProgress(verbose=verbose)
+
+
+@contextlib.contextmanager
+def counted(items: Iterable[object], progress: Progress) -> Iterator[None]:
+    """While the block runs, a thread counts `items` and tells the total, where it is wanted. What goes wrong in them is
+    not told: who works on them will meet it, too."""
+    ended = threading.Event()
+
+    def count() -> None:
+        total = 0
+        with contextlib.suppress(RestoreError, OSError):
+            for _ in items:
+                if ended.is_set():
+                    return
+                total += 1
+            progress.expect(total)
+
+    thread = threading.Thread(target=count, name="count")
+    if progress.wants_total:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if progress.wants_total:
+            thread.join()
+
+
+def duration(seconds: float) -> str:
+    """Such as "45 s", "3 min 20 s" or "1 h 41 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: int) -> str:
+    """Such as "12 MB"."""
+    value, units = float(count), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        del units[0]
+    return f"{value:.1f} {units[0]}" if value < 10 and units[0] != "bytes" else f"{value:.0f} {units[0]}"

@@ -36,6 +36,8 @@ class Record:
         already_done: it needed nothing.
         compare: its before/after picture.
         views: of its original and, unless that is a copy, of its result: small pictures, encoded, for a page.
+        confidence: maps beside the result of how sure the model is, one for each page that was coloured.
+        doubt: how far the colour is expected to be off on average, in Lab units, where maps were asked for.
         film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
 
@@ -55,6 +57,8 @@ class Record:
     already_done: bool = False
     compare: Path | None = None
     views: tuple[bytes, ...] = field(default=(), repr=False)
+    confidence: tuple[Path, ...] = ()
+    doubt: float | None = None
     film: Mapping[str, Any] | None = None
 
     @property
@@ -80,8 +84,11 @@ class Record:
             "model": self.model,
             "sha256": dict(self.sha256) if self.sha256 else None,
         }
-        also: dict[str, Any] = {"compare": str(self.compare)} if self.compare else {}
-        return facts | also | ({"film": dict(self.film)} if self.film is not None else {})
+        if self.compare:
+            facts["compare"] = str(self.compare)
+        if self.confidence:
+            facts |= {"confidence": [str(path) for path in self.confidence], "doubt": round(self.doubt or 0.0, 2)}
+        return facts | ({"film": dict(self.film)} if self.film is not None else {})
 
 
 @dataclass

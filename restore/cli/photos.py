@@ -27,6 +27,7 @@ def photos(
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
@@ -67,6 +68,9 @@ def photos(
             metavar="FILE.png", help="Only show how one photo looks at several sizes, saturations and styles."
         ),
     ] = None,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Write a map beside each result of how sure the model is.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
 ) -> None:
@@ -97,8 +101,9 @@ def photos(
         verify=verify,
         compare=compare,
         sheet=sheet,
+        confidence=confidence,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
     if sweep:
         _sweep(sweep, options, engine_options)
         return
@@ -115,7 +120,11 @@ def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: boo
     from restore.photos.dry_run import preview
     from restore.progress import say
 
-    for record in preview(options, engine_options):
+    def note(text: str) -> None:
+        if not quiet:
+            say(text)
+
+    for record in preview(options, engine_options, note):
         if record.status == "done":
             say(f"{record.path} -> {record.output}")
         elif not quiet or record.status == "failed":

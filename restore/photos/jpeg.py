@@ -31,12 +31,22 @@ def encode_jpeg(luma: Plane, chroma: SmallChroma, quality: int, header_options: 
     Raises:
         ValueError: more than 65,500 pixels a side, or metadata that does not fit.
     """
-    data = memoryview(simplejpeg.encode_jpeg_yuv_planes(luma, *chroma_planes(luma, chroma), quality=quality))
+    planes = _readable_to_even(luma), *chroma_planes(luma, chroma)
+    data = memoryview(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality))
     header = io.BytesIO()
     # Pillow knows how metadata is written; its segments take the place of the bare ones.
     Image.new("YCbCr", (8, 8)).save(header, "JPEG", **header_options)
     own = header.getbuffer()
     return b"".join((own[: _end_of_app_segments(own)], data[_end_of_app_segments(data) :]))
+
+
+def _readable_to_even(luma: Plane) -> Plane:
+    """The same plane in memory that has its edge again behind an odd last row or column: libjpeg-turbo reads it there,
+    from other pixels or from beyond the array, where that may end the process."""
+    height, width = luma.shape
+    if height % 2 == width % 2 == 0:
+        return luma
+    return np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
 
 
 def decode_grey(data: bytes) -> Plane | None:

@@ -61,12 +61,15 @@ def restore_large(
     source: Path,
     output: Path,
     size: Size,
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
 ) -> Outcome:
     """Colour a file page by page. Pages in colour stay as they are, beside those that are coloured.
+
+    Args:
+        guess: given a page and its number, from 1.
 
     Raises:
         NothingToColor: no page needs it; nothing was written.
@@ -104,7 +107,7 @@ def _write_other(
     output: Path,
     container: Container,
     photo: Photo,
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     outcome: Outcome,
@@ -112,7 +115,7 @@ def _write_other(
     if _keeps(photo, options):
         raise NothingToColor(outcome.tone)
     photo = mark(fit(photo, container))
-    encoded = encode(photo, guess(photo), container, options.quality)
+    encoded = encode(photo, guess(photo, 1), container, options.quality)
     outcome.colored = 1
     outcome.notes.update((*photo.notes, *encoded.notes))
     write_bytes(output, encoded.data, source if options.keep_times else None)
@@ -123,7 +126,7 @@ def _write_tiff(
     output: Path,
     size: Size,
     pages: Iterator[Photo],
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
@@ -131,7 +134,7 @@ def _write_tiff(
 ) -> None:
     def write(stream: BinaryIO) -> None:
         result: TiffResult | None = None
-        for photo in pages:
+        for number, photo in enumerate(pages, 1):
             photo = replace(fit(photo, TIFF), pages=1)
             if result is None:
                 raw = size.bytes * 3 * size.pages
@@ -139,7 +142,7 @@ def _write_tiff(
             merger = None
             if not _keeps(photo, options):
                 photo = mark(photo)
-                merger = RgbMerger(photo.luma, guess(photo))
+                merger = RgbMerger(photo.luma, guess(photo, number))
                 outcome.colored += 1
             notes = list(photo.notes)
             try:

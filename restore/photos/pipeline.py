@@ -16,12 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.errors import DeviceError, InputError, OutputError, RestoreError
-from restore.files import check_writable, is_disk_full, is_folder, output_error, remove_stale_parts
+from restore.files import is_disk_full, is_folder, output_error
 from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
+from restore.photos.confidence import Maps
 from restore.photos.containers import NAMES, result_container
 from restore.photos.done import DoneBefore, settings_of, settled
+from restore.photos.folders import OutputFolders
+from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
 from restore.photos.looking import look_at
@@ -65,7 +68,7 @@ class _Large:
 
 @dataclass(frozen=True)
 class _Guessed:
-    """A photo read, the network's view of it, and its ab (2, h, w)."""
+    """A photo read, the network's view of it, and its ab (2, h, w), or that and doubt (3, h, w)."""
 
     loaded: _Loaded
     small: FloatArray
@@ -96,11 +99,11 @@ def restore_photos(
     begin = time.monotonic()
     model_sha256 = sha256(checkpoint)
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
-    run = _Run(options, engine_options, roots, stopping, done)
+    run = _Run(options, engine_options, roots, stopping, done, progress)
     summary = Summary()
     with open_report(options.report) as report, open_page(options.sheet) as page:
         listings = [listing for listing in (report, page) if listing]
-        progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
+        progress.start(None)
         try:
             with contextlib.closing(run.records()) as records:
                 for record in records:
@@ -132,24 +135,27 @@ class _Run:
         roots: list[Root],
         stopping: Callable[[], bool],
         done: DoneBefore,
+        progress: Progress,
     ) -> None:
         self._done = done
+        self._progress = progress
         self._options = options
         self._roots = roots
-        self._input_folders = [root.source.resolve() for root in roots if not root.name]
         self._stopping = stopping
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
-        self._loader = EngineLoader(engine_options, self._jobs, self._fail)
-        self._checked_roots: set[Path] = set()
-        self._prepared_folders: set[Path] = set()
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail, options.confidence)
+        self._folders = OutputFolders(roots, done)
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""
 
     def records(self) -> Generator[Record, None, None]:
         """Every file's record, as it is through. Few photos are in memory: a batch and two more for each thread."""
         cv2.setNumThreads(1)  # the threads here keep the processors busy already
+        self._forecast = Forecast(
+            self._roots, self._options, self._done, self._wanted_engine, self._progress, self._fail, self._is_stopped
+        )
         planned = self._until_stopped(plan(self._roots, self._options))
         read = (item for item in map_in_threads(self._read, planned, self._jobs) if item is not None)
         held = self._loader.hold(read, _bytes_of)
@@ -159,6 +165,7 @@ class _Run:
         try:
             yield from (record for record in looked if record is not None)
         finally:
+            self._forecast.close()
             self._loader.close()
 
     def about(self, checkpoint: Path) -> dict[str, Any]:
@@ -188,6 +195,7 @@ class _Run:
         record = settled(planned, self._options, self._done)
         if record or isinstance(planned, PassedOver):
             return record
+        self._forecast.wait()
         if self._is_stopped():
             return None
         begin = time.perf_counter()
@@ -233,29 +241,19 @@ class _Run:
         return record
 
     def _prepare(self, planned: PlannedPhoto) -> None:
-        """Once for each folder, before the first write to it."""
-        with self._lock:
-            if self.failure:
-                raise _RunOver
-            if planned.root not in self._checked_roots:
-                try:
-                    check_writable(planned.root)
-                    self._done.hold(planned.root)
-                except OutputError as error:
-                    self.failure = error
-                    raise _RunOver from error
-                self._checked_roots.add(planned.root)
-            folder = planned.output.parent
-            if folder not in self._prepared_folders:
-                resolved = folder.resolve()
-                if any(resolved == source or source in resolved.parents for source in self._input_folders):
-                    raise OutputError(f"{folder} leads into the input folder by a link", "Choose another with --output")
-                remove_stale_parts(folder)
-                self._prepared_folders.add(folder)
+        try:
+            self._folders.claim(planned.root)
+        except OutputError as error:
+            self._fail(error)
+            raise _RunOver from error
+        self._folders.prepare(planned.output.parent)
+
+    def _wanted_engine(self) -> Engine | None:
+        self._loader.want()
+        return self._loader.get()
 
     def _engine(self) -> Engine:
-        self._loader.want()
-        engine = self._loader.get()
+        engine = self._wanted_engine()
         if engine is None:
             raise _RunOver
         return engine
@@ -283,7 +281,7 @@ class _Run:
         begin = time.perf_counter()
         try:
             small = [shrink_luma(loaded.photo.luma, engine.size) for loaded in batch]
-            guesses = guess_alike(engine, [network_view(view) for view in small])
+            guesses = guess_alike(engine, [network_view(view) for view in small], self._options.confidence)
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
@@ -302,16 +300,18 @@ class _Run:
         record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
         record = replace(record, **photo.facts())
         try:
-            chroma = small_chroma(item.small, item.ab, self._options.saturation)
+            chroma = small_chroma(item.small, item.ab[:2], self._options.saturation)
             container = result_container(photo.container, self._options.format)
             photo = self._marked(photo, item.engine)
             self._done.check(loaded.planned)
             encoded = encode(photo, chroma, container, self._options.quality)
+            maps = Maps(loaded.planned.output)
+            maps.write(photo, item.small, item.ab, item.engine)
             times_of = (loaded.planned.source,) if self._options.keep_times else ()
             write_bytes(loaded.planned.output, encoded.data, *times_of)
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        record = replace(record, notes=photo.notes + encoded.notes)
+        record = replace(record, notes=photo.notes + encoded.notes, **maps.facts())
         return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
 
     def _mark_page(self, photo: Photo) -> Photo:
@@ -329,6 +329,7 @@ class _Run:
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
         record = Record(planned.source, "done", planned.output, pages=item.size.pages)
+        maps = Maps(planned.output, item.size.pages)
         with self._large_lock:
             begin = time.perf_counter()
             try:
@@ -337,7 +338,7 @@ class _Run:
                     planned.source,
                     planned.output,
                     item.size,
-                    self._guess_page,
+                    lambda photo, number: self._guess_page(photo, number, maps),
                     self._mark_page,
                     self._options,
                     self._jobs,
@@ -365,14 +366,16 @@ class _Run:
                 for note, count in outcome.notes.items()
             ),
             model=self._engine().model_name,
+            **maps.facts(),
         )
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
-    def _guess_page(self, photo: Photo) -> SmallChroma:
+    def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
         engine = self._engine()
         small = shrink_luma(photo.luma, engine.size)
-        (ab,) = guess_alike(engine, [network_view(small)])
-        return small_chroma(small, ab, self._options.saturation)
+        (guess,) = guess_alike(engine, [network_view(small)], self._options.confidence)
+        maps.write(photo, small, guess, engine, number)
+        return small_chroma(small, guess[:2], self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder

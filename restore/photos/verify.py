@@ -18,7 +18,7 @@ from restore.photos.photo import Photo
 from restore.photos.plan import PlannedPhoto, find_roots, plan
 from restore.photos.reading import read_pages
 from restore.photos.writing import fit
-from restore.progress import Progress, SilentProgress
+from restore.progress import Progress, SilentProgress, counted
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
 from restore.walk import PassedOver
@@ -63,13 +63,14 @@ def verify_photos(
                 yield item
 
     with open_report(options.report) as report:
-        progress.start(sum(1 for _ in plan(roots, options)) if progress.wants_total else None)
+        progress.start(None)
         try:
-            for record in map_in_threads(check, photos(), options.jobs or processors()):
-                summary.add(record)
-                if report:
-                    report.add(record)
-                progress.step(str(record.path), record.status, record.reason)
+            with counted(plan(roots, options), progress):
+                for record in map_in_threads(check, photos(), options.jobs or processors()):
+                    summary.add(record)
+                    if report:
+                        report.add(record)
+                    progress.step(str(record.path), record.status, record.reason)
         finally:
             summary.seconds = time.monotonic() - begin
             progress.finish(summary.counts_by_status, summary.seconds)

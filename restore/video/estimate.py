@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ import av.error
 
 from restore.colorizers import Engine
 from restore.errors import OutputError
-from restore.files import exists
+from restore.files import free_space
+from restore.progress import duration, size
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, open_film
 from restore.video.pipeline import Job, render_frames
-from restore.video.progress import duration, size
 from restore.video.reader import Frame
 from restore.video.spots import check_size, frames_at, keyframes
 
@@ -78,7 +77,7 @@ def estimate(job: Job, engine: Engine, stopping: Callable[[], bool] = lambda: Fa
     total = job.film.frames
     done_frames = sum(len(segment.pts) for segment in job.done)
     done_bytes = sum(segment.path.stat().st_size for segment in job.done)
-    free = _free(job.output.parent)
+    free = free_space(job.output.parent)
     whole = bool(job.done) and job.done[-1].last
     if not whole:
         check_size(job.film)
@@ -137,9 +136,3 @@ def _other_bytes(film: Film) -> int:
         for packet in islice(container.demux(), _PEEK_PACKETS):
             sizes[packet.stream_index == film.stream] += packet.size
     return round(film.path.stat().st_size * part * sizes[False] / (sum(sizes.values()) or 1))
-
-
-def _free(folder: Path) -> int:
-    while not exists(folder) and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

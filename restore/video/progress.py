@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from restore.progress import QuietProgress, say
+from restore.progress import QuietProgress, duration, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
@@ -143,22 +143,3 @@ def position(done: int, total: int | None, scene: int, speed: float) -> str:
     of = f" of {total:,}" if total is not None else ""
     left = f", {duration((total - done) / speed)} left" if total is not None and total > done and speed > 0 else ""
     return f"{done:,}{of} frames, {speed:.1f} fps, scene {scene}{left}"
-
-
-def duration(seconds: float) -> str:
-    """Such as "45 s", "3 min 20 s" or "1 h 41 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def size(count: int) -> str:
-    """Such as "12 MB"."""
-    value, units = float(count), ["bytes", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1000
-        del units[0]
-    return f"{value:.1f} {units[0]}" if value < 10 and units[0] != "bytes" else f"{value:.0f} {units[0]}"

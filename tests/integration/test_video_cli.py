@@ -338,7 +338,8 @@ def test_encoders_keep_quiet(tmp_path: Path, restore: Any, capfd: pytest.Capture
 
 
 def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    from restore.video.progress import LineFilms, duration, position, size
+    from restore.progress import duration, size
+    from restore.video.progress import LineFilms, position
 
     progress = LineFilms(every=0.0)
     progress.begin("a.mp4", 480)

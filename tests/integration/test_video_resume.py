@@ -266,7 +266,7 @@ def test_full_disk_keeps_the_work(
     assert files_below(small_disk) == {"ballast"}
     with monkeypatch.context() as patched:
         # An estimate that is far too low, or a disk that others fill.
-        patched.setattr("restore.video.estimate._free", lambda folder: 10**12)
+        patched.setattr("restore.video.estimate.free_space", lambda folder: 10**12)
         result = restore_video(film, *lossless, "--output", output)
     assert result.code == 4, result.err
     assert result.err.count("\n") == 1 and "disk is full" in result.err and "Free some space" in result.err

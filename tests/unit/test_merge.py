@@ -126,3 +126,18 @@ def test_extreme_shapes(shape: tuple[int, int]) -> None:
     result = merge_rgb(luma, chroma)
     assert np.array_equal(np.asarray(Image.fromarray(result).convert("L")), luma)
     assert all(plane.shape == tuple((side + 1) // 2 for side in shape) for plane in chroma_planes(luma, chroma))
+
+
+@pytest.mark.parametrize(("height", "width"), [(63, 64), (64, 63), (63, 65)])
+def test_a_jpeg_of_odd_size_holds_nothing_of_what_lies_beside_it_in_memory(height: int, width: int) -> None:
+    from restore.photos.jpeg import encode_jpeg
+
+    rng = np.random.default_rng(0)
+    chroma = small_chroma(rng.random((32, 32), np.float32), rng.normal(0, 20, (2, 8, 8)).astype(np.float32))
+    luma, results = rng.integers(0, 256, (height, width), dtype=np.uint8), []
+    for beyond in (0, 255):
+        memory = np.full((height + 2) * width, beyond, np.uint8)
+        place = memory[: height * width].reshape(height, width)
+        place[:] = luma
+        results.append(encode_jpeg(place, chroma, 95, {}))
+    assert results[0] == results[1]

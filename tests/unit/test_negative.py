@@ -42,13 +42,13 @@ def test_odd_pictures_do_no_harm() -> None:
         assert not looks_negative(np.zeros(shape, np.uint8))
 
 
-def test_run_warns_and_colours_all_the_same(
-    tmp_path: Path, restore_photos: Callable[..., Result]
-) -> None:
+def test_run_warns_and_colours_all_the_same(tmp_path: Path, restore_photos: Callable[..., Result]) -> None:
     (tmp_path / "in").mkdir()
     negative = 255 - _luma(NEGATIVES[0])
     Image.fromarray(negative).save(tmp_path / "in" / "n.png")
-    Image.fromarray(negative).save(tmp_path / "in" / "pages.tif", save_all=True, append_images=[Image.fromarray(255 - negative)])
+    Image.fromarray(negative).save(
+        tmp_path / "in" / "pages.tif", save_all=True, append_images=[Image.fromarray(255 - negative)]
+    )
     Image.fromarray(255 - negative).save(tmp_path / "in" / "p.png")
     result = restore_photos(tmp_path / "in", "--verbose")
     notes = {Path(file["path"]).name: file["notes"] for file in result.report["files"]}
