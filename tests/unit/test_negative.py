@@ -15,8 +15,8 @@ from tests.conftest import Result
 from tests.pictures import luma_of
 
 POSITIVES = ("astronaut", "camera", "chelsea", "coffee", "rocket")
-NEGATIVES = ("astronaut", "camera")
-"""Those whose inversions are found; half of all are not."""
+NEGATIVES = ("camera", "rocket")
+"""Those whose inversions are found: more than half of all are not."""
 
 
 def _luma(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

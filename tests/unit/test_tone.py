@@ -22,7 +22,7 @@ def found() -> dict[tuple[Tone, str], Counter[Tone]]:
     counts: dict[tuple[Tone, str], Counter[Tone]] = {}
     for seed, name in enumerate(PHOTOS):
         picture = Image.fromarray(getattr(data, name)())
-        picture.thumbnail((320, 320))
+        picture.thumbnail((240, 240))
         rng = np.random.default_rng(seed)
         for tone, kinds in KINDS.items():
             for kind, make in kinds.items():
