@@ -41,6 +41,9 @@ def photos(
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
+    dropout: Annotated[
+        bool, typer.Option("--dropout/--no-dropout", help="Leave the noise of a GAN's generator on.")
+    ] = False,
     count: Annotated[int | None, typer.Option(help="Measure so many, drawn by --seed. [default: all]")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
@@ -55,7 +58,7 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
     options = EvalOptions(
         data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet, calibration=calibration
     )

@@ -28,6 +28,9 @@ def photos(
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
+    dropout: Annotated[
+        bool, typer.Option("--dropout/--no-dropout", help="Leave the noise of a GAN's generator on.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
@@ -103,7 +106,7 @@ def photos(
         sheet=sheet,
         confidence=confidence,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
     if sweep:
         _sweep(sweep, options, engine_options)
         return
