@@ -26,9 +26,9 @@ from restore.threads import map_in_threads, processors
 if TYPE_CHECKING:
     from restore.colorizers import Engine
 
-# The sample: of the bytes that are to be done, and of time. A large scan costs little more than to be read.
-_SHARE, _SECONDS = 1 / 32, 10.0
-_LARGE_FILE, _LARGE_COST, _SMALL_COST = 100_000_000, 1 / 4, 10_000_000
+# The sample: of the bytes that are to be done, and of time. A scan costs little more than to be read.
+_SHARE, _SECONDS = 1 / 64, 10.0
+_LARGE_FILE, _LARGE_COST, _SMALL_COST = 20_000_000, 1 / 4, 10_000_000
 # On a disk, files end in blocks; provenance and a line of the state file come to each.
 _BESIDE = 8192
 
