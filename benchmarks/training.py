@@ -1,13 +1,15 @@
 """Training throughput at 256×256 against the loop that the published projects use, a recipe at a time.
 
-    python benchmarks/training.py [--recipe regression|pix2pix|nogan] [--steps 6] [--batch 16]
+    python benchmarks/training.py [--recipe regression|pix2pix|nogan] [--steps 2] [--batch 16] [--seconds 5]
 
 Theirs: PIL resize, `skimage.color.rgb2lab` per image in two workers, fp32, contiguous tensors. Ours: the data path and
 the step of `restore train`. The same pictures, networks, losses and optimisers on both sides (`nogan`: the GAN stage,
 with the discriminator's features in place of VGG's, which can't be had offline). The bar is a ratio of 4 with AMX or on
-a GPU; elsewhere, where convolutions take nearly all, 10 for the data path alone and 1.1 for the whole. Beside it: which
-share of the time a step waits for data, and the ratio to the published run (2 M iterations at batch 4 in 80 hours on a
-P100, 28 images/s).
+a GPU; elsewhere, where convolutions take nearly all, 10 for the data path alone and 1.1 for the whole.
+
+The data path is measured as it is, and with `--cache` from the second epoch on; beside its images per second stands the
+processor time of an image, which other work on the machine changes less. Beside the whole step: which share of the time
+it waits for data, and the ratio to the published run (2 M iterations at batch 4 in 80 hours on a P100, 28 images/s).
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from common import machine, write_colour_photos
 from PIL import Image
@@ -33,6 +36,7 @@ from restore.colorizers.devices import find_device
 from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 from restore.sources import open_source
 from train import steps
+from train.cache import PictureCache
 from train.config import TrainConfig
 from train.data import CropDataset, batches
 from train.discriminators import build_discriminator
@@ -69,7 +73,7 @@ class PlainDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def plain_batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
-    return iter(DataLoader(PlainDataset(sorted(folder.iterdir()), 100), batch, shuffle=True, num_workers=workers))
+    return iter(DataLoader(PlainDataset(sorted(folder.iterdir()), 1000), batch, shuffle=True, num_workers=workers))
 
 
 def networks(recipe: str) -> tuple[Model, nn.Module]:
@@ -81,16 +85,39 @@ def networks(recipe: str) -> tuple[Model, nn.Module]:
     return model, judge
 
 
-def images_per_second(step: Callable[[], Any], steps: int, batch: int, warm_up: int = 2) -> float:
-    """So many steps of warm-up, which also use up what workers have prefetched, then `steps` timed ones."""
-    for _ in range(warm_up):
-        step()
+def images_per_second(step: Callable[[], Any], steps: int, batch: int) -> float:
+    """One step of warm-up, then `steps` timed ones."""
+    step()
     start = time.perf_counter()
     for _ in range(steps):
         step()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return steps * batch / (time.perf_counter() - start)
+
+
+class Flow(NamedTuple):
+    """Images per second of a data path, and milliseconds that one took of all processors together."""
+
+    rate: float
+    milliseconds: float
+
+
+def flow(draw: Callable[[], Any], batch: int, seconds: float) -> Flow:
+    """Draw batches for so long, after as many as workers prefetch."""
+    for _ in range(4 * os.cpu_count() + 10):  # type: ignore[operator]
+        draw()
+    start, busy, count = time.perf_counter(), processor_seconds(), 0
+    while time.perf_counter() < start + seconds:
+        draw()
+        count += batch
+    return Flow(count / (time.perf_counter() - start), 1000 * (processor_seconds() - busy) / count)
+
+
+def processor_seconds() -> float:
+    """Of this process and its workers."""
+    this = psutil.Process()
+    return sum(times.user + times.system for times in (one.cpu_times() for one in (this, *this.children())))
 
 
 def plain_step(recipe: str, data: Iterator[Any], device: torch.device) -> Callable[[], None]:
@@ -168,23 +195,30 @@ class OurStep:
         self.learn([(scaled_l, ab)])
 
 
-def our_data(folder: Path, device: torch.device, degrade: float, steps: int, batch: int, workers: int) -> float:
-    """Images per second up to tensors that the network takes."""
+def our_data(
+    folder: Path, device: torch.device, batch: int, workers: int, degrade: float = 0.0, cache: Path | None = None
+) -> Callable[[], Any]:
+    """Draws batches up to tensors that the network takes; a cache is filled before."""
     config = TrainConfig(size=SIZE, batch=batch, degrade=degrade)
-    data = batches(CropDataset(open_source(folder), Framing(SIZE), 0), batch, 0, workers, False)
+    dataset = CropDataset(open_source(folder), Framing(SIZE), 0, PictureCache(cache) if cache else None)
+    if cache:
+        for _ in batches(dataset, len(dataset.source), 0, 0, False):
+            break
+    data = batches(dataset, batch, 0, workers, False)
 
-    def step() -> None:
+    def draw() -> None:
         got = next(data)
         network_input(got.rgb.to(device), config, got.numbers)
 
-    return images_per_second(step, steps, batch, warm_up=30)
+    return draw
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", choices=list(NETWORKS), default="pix2pix")
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=5.0, help="How long each data path is measured.")
     arguments = parser.parse_args()
     device = find_device("auto")
     recipe, count, batch = arguments.recipe, arguments.steps, arguments.batch
@@ -193,25 +227,35 @@ def main() -> None:
     if recipe == "nogan":
         given |= {"feature_loss": "discriminator", "ab_scale": 110.0}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / "photos"
         write_colour_photos(folder, 128)
-        theirs_data = images_per_second(plain_iterator(folder, batch, workers), 5 * count, batch, warm_up=8)
-        ours_data = our_data(folder, device, 0.0, 40 * count, batch, workers)
-        degraded_data = our_data(folder, device, 0.5, 20 * count, batch, workers)
+        plain = flow(plain_iterator(folder, batch, workers), batch, arguments.seconds)
+        cache = Path(name) / "cache"
+        flows = {
+            "restore": our_data(folder, device, batch, workers),
+            "restore, degraded": our_data(folder, device, batch, workers, 0.5),
+            "restore, cache": our_data(folder, device, batch, workers, 0.0, cache),
+            "restore, cache, degraded": our_data(folder, device, batch, workers, 0.5, cache),
+        }
+        print(f"{recipe}, {NETWORKS[recipe]}, {SIZE}×{SIZE}, batch {batch}, {workers} workers, {device}; {machine()}")
+        print("data path; degraded: with film-like degradation, which the plain loop has not")
+        print(f"  {'plain':26} {plain.rate:7.1f} images/s  {plain.milliseconds:6.2f} ms of a processor")
+        for kind, draw in flows.items():
+            ours_data = flow(draw, batch, arguments.seconds)
+            print(
+                f"  {kind:26} {ours_data.rate:7.1f} images/s  {ours_data.milliseconds:6.2f} ms   "
+                f"{ours_data.rate / plain.rate:.1f} times, by processor time "
+                f"{plain.milliseconds / ours_data.milliseconds:.1f}",
+                flush=True,
+            )
         step = OurStep(resolve(given), folder, device, workers)
-        for _ in range(2):
-            step()
+        step()
         step.waited = 0.0
-        ours = images_per_second(step, count, batch, warm_up=0)
-        waiting = step.waited * ours / (count * batch)
+        ours = images_per_second(step, count, batch)
+        waiting = step.waited * ours / ((count + 1) * batch)
         theirs = images_per_second(plain_step(recipe, plain_batches(folder, batch, workers), device), count, batch)
-    print(f"{recipe}, {NETWORKS[recipe]}, {SIZE}×{SIZE}, batch {batch}, {workers} workers, {device}; {machine()}")
     print(
-        f"data path  plain {theirs_data:7.1f} images/s   restore {ours_data:7.1f}   {ours_data / theirs_data:.1f} times"
-    )
-    print(f"  with film-like degradation, which the plain loop has not {degraded_data:16.1f}")
-    print(
-        f"whole step plain {theirs:7.1f} images/s   restore {ours:7.1f}   {ours / theirs:.2f} times "
+        f"whole step: plain {theirs:.1f} images/s, restore {ours:.1f}, {ours / theirs:.2f} times "
         f"({step.config.precision}; waiting for data {waiting:.1%}; {ours / PUBLISHED:.2f} of the P100's run)"
     )
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
-from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
 from restore.options import EngineOptions, Style
 
 Picture = Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -28,9 +28,10 @@ class Colorizer:
         size: the network's working size in pixels; None is the model's own.
         style: `natural` (calm) or `vivid`; None is the model's own.
         saturation: factor on the guessed chroma, 0 (grey) and up.
+        calm: how much less saturation where the model is unsure, 0 (off) to 1.
 
     Raises:
-        restore.errors.RestoreError: no such model or device, or a size the model can't take.
+        restore.errors.RestoreError: no such model or device, or a size or `calm` that the model can't take.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Colorizer:
         size: int | None = None,
         style: Style | None = None,
         saturation: float = 1.0,
+        calm: float = 0.0,
     ) -> None:
-        self._engine = load_engine(EngineOptions(model=model, device=device, batch=batch, size=size, style=style))
+        options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+        self._engine = load_engine(options)
         self.saturation = saturation
 
     @overload
@@ -75,6 +78,25 @@ class Colorizer:
                 yield (
                     Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
                 )
+
+    def doubt(self, image: Picture) -> npt.NDArray[np.float32]:
+        """How far the colour guessed for each pixel is expected to be from the truth, by the model's own distribution.
+
+        Args:
+            image: as `colorize` takes it.
+
+        Returns:
+            (H, W) distance in Lab units of ab, of the guess before `calm` and `saturation`. About 5 where the model is
+            sure, 35 where it can only guess; docs/model-card.md has the measured errors beside it.
+
+        Raises:
+            restore.errors.UsageError: the model can't say.
+        """
+        self._engine.check_knows_doubt("doubt()")
+        luma = _luma(image)
+        small = shrink_luma(luma, self._engine.size)
+        (guess,) = self._engine.predict([small], doubt=True)
+        return enlarged_doubt(small, guess[2], *luma.shape)
 
 
 def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:

@@ -105,6 +105,23 @@ def small_chroma(
     return SmallChroma(guided_coefficients(small_luma, planes, _FULL_RADIUS, _FULL_EPS))
 
 
+def enlarged_doubt(small_luma: FloatArray, doubt: FloatArray, height: int, width: int) -> FloatArray:
+    """A map of doubt at any size, guided by luma as ab is, so that it ends where colour does.
+
+    Args:
+        small_luma: (S, S) in [0, 1], as `shrink_luma` gives it.
+        doubt: (h, w) in Lab units.
+
+    Returns:
+        (height, width), 0 and up.
+    """
+    size = small_luma.shape[0]
+    enlarged = np.asarray(cv2.resize(doubt, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
+    fit = guided_coefficients(small_luma, enlarged[..., None], max(1, round(size * _AB_RADIUS)), _AB_EPS)
+    sharp = np.maximum(fit[..., 0] * small_luma + fit[..., 1], np.float32(0))
+    return np.asarray(cv2.resize(sharp, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
 class _RowSampler:
     """Bilinear enlargement of (S, S, 4) planes to (height, width, 4), a strip of rows at a time."""
 

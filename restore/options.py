@@ -32,6 +32,7 @@ class EngineOptions:
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
         style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
+        calm: how much less saturation where the model is unsure, 0 (off) to 1.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
         runtime: what computes; None takes what suits the machine. Kept likewise.
     """
@@ -41,6 +42,7 @@ class EngineOptions:
     batch: int | None = None
     size: int | None = None
     style: Style | None = None
+    calm: float = 0.0
     dtype: str | None = None
     runtime: Runtime | None = None
 
@@ -52,6 +54,8 @@ class EngineOptions:
             raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
         if self.style is not None:
             _check_choice("--style", self.style, get_args(Style))
+        if not 0.0 <= self.calm <= 1.0:
+            raise UsageError(f"--calm {self.calm:g} is out of range", "Give 0 (off) to 1")
         if self.runtime is not None:
             _check_choice("the runtime", self.runtime, get_args(Runtime))
         if self.batch is not None and self.batch < 1:
@@ -85,6 +89,9 @@ class PhotoOptions:
         keep_times: results get the file times of their sources.
         provenance: results say in their XMP that their colour is a guess, and whose.
         verify: read results again, and compare them with their originals, instead of colouring.
+        compare: write a before/after picture beside each result.
+        sheet: where a page goes that shows every photo before and after.
+        confidence: write a map beside each result of how sure the model is.
     """
 
     inputs: Sequence[Path]
@@ -104,6 +111,9 @@ class PhotoOptions:
     keep_times: bool = False
     provenance: bool = True
     verify: bool = False
+    compare: bool = False
+    sheet: Path | None = None
+    confidence: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Protocol, TypeVar
 
 from restore import __version__
 from restore.errors import OutputError
@@ -31,6 +31,10 @@ class Record:
         model: the model that coloured it.
         sha256: of `source` and `result`, where a result was written.
         already_done: it needed nothing.
+        compare: its before/after picture.
+        views: of its original and, unless that is a copy, of its result: small pictures, encoded, for a page.
+        confidence: maps beside the result of how sure the model is, one for each page that was coloured.
+        doubt: how far the colour is expected to be off on average, in Lab units, where maps were asked for.
         film: what only films have: frames, scenes, speed, losses, and what was checked.
     """
 
@@ -48,6 +52,10 @@ class Record:
     model: str | None = None
     sha256: Mapping[str, str] | None = None
     already_done: bool = False
+    compare: Path | None = None
+    views: tuple[bytes, ...] = field(default=(), repr=False)
+    confidence: tuple[Path, ...] = ()
+    doubt: float | None = None
     film: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -68,6 +76,10 @@ class Record:
             "model": self.model,
             "sha256": dict(self.sha256) if self.sha256 else None,
         }
+        if self.compare:
+            facts["compare"] = str(self.compare)
+        if self.confidence:
+            facts |= {"confidence": [str(path) for path in self.confidence], "doubt": round(self.doubt or 0.0, 2)}
         return facts | ({"film": dict(self.film)} if self.film is not None else {})
 
 
@@ -101,6 +113,21 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """The summary as it stands in the report."""
         return self.counts_by_status | {"seconds": round(self.seconds, 3)}
+
+
+class Listing(Protocol):
+    """A file that tells of each record, and then of the run."""
+
+    rest: dict[str, Any]
+
+    def add(self, record: Record) -> None:
+        """Append one file's record."""
+
+    def close(self) -> None:
+        """Append the rest."""
+
+
+AnyListing = TypeVar("AnyListing", bound=Listing)
 
 
 class ReportWriter:
@@ -137,9 +164,20 @@ class ReportWriter:
         self._write("}\n")
 
 
+def open_report(path: Path | None) -> contextlib.AbstractContextManager[ReportWriter | None]:
+    """The report: see `open_listing`."""
+    return open_listing(path, "--report", ".json", ReportWriter)
+
+
 @contextlib.contextmanager
-def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
-    """The report that appears at `path` when the block ends, also when it ends by an error; None without a path.
+def open_listing(
+    path: Path | None, option: str, suffix: str, make: Callable[[Path, BinaryIO], AnyListing]
+) -> Iterator[AnyListing | None]:
+    """A listing that appears at `path` when the block ends, also when it ends by an error; None without a path.
+
+    Args:
+        option: that names the path, for errors.
+        suffix: that an existing file must have to be replaced.
 
     Raises:
         OutputError: it can't be written there. Said before any work begins, as the stream is opened at once.
@@ -148,17 +186,17 @@ def open_report(path: Path | None) -> Iterator[ReportWriter | None]:
         yield None
         return
     if is_folder(path):
-        raise OutputError(f"--report {path} is a folder", "Give the name of a .json file")
-    if exists(path) and path.suffix.lower() != ".json":
-        raise OutputError(f"--report {path} exists and is no .json file", "Give the name of a .json file")
+        raise OutputError(f"{option} {path} is a folder", f"Give the name of a {suffix} file")
+    if exists(path) and path.suffix.lower() != suffix:
+        raise OutputError(f"{option} {path} exists and is no {suffix} file", f"Give the name of a {suffix} file")
     remove_stale_parts(path.parent)
     failure: BaseException | None = None
     with open_atomically(path) as stream:
-        report = ReportWriter(path, stream)
+        listing = make(path, stream)
         try:
-            yield report
-        except BaseException as error:  # noqa: BLE001  raised again below, when the report is whole
+            yield listing
+        except BaseException as error:  # noqa: BLE001  raised again below, when the listing is whole
             failure = error
-        report.close()
+        listing.close()
     if failure is not None:
         raise failure

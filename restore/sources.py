@@ -112,6 +112,19 @@ class PhotoSource:
             raise InputError(f"{self.name(i)} can't be read: its shard has become shorter", "Copy the shard again")
         return data
 
+    def identity(self, i: int) -> str:
+        """What changes when picture `i` does: where it lies, and the size and time of that file.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        entry = self._table[self._rows[i]]
+        # Plain strings: this is asked for every crop, and Path would take as long as cutting one.
+        table = self._table
+        path = f"{table.root}/{entry.name}" if entry.shard == _NO_SHARD else table.shards[entry.shard]
+        status = os.stat(path)  # noqa: PTH116
+        return f"{path}:{entry.offset}:{entry.size}:{status.st_size}:{status.st_mtime_ns}"
+
     def select(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> PhotoSource:
         """The pictures with these indices, in this order; the table is shared."""
         return PhotoSource(self._table, self._rows[np.asarray(indices, np.int64)])

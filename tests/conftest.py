@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browser import browser as browser
+from tests.browser import visit as visit
+
 if TYPE_CHECKING:
     from restore.video.pipeline import FilmResult
 

@@ -102,7 +102,9 @@ def _new(given: dict[str, Any], file: Path | None) -> TrainConfig:
         for name in _PATHS
         if (value := getattr(config, name)) and Path(value).expanduser().exists()
     }
-    absolute["data_root"] = str(Path(config.data_root).expanduser().resolve())
+    for name, value in (("data_root", config.data_root), ("cache", config.cache)):
+        if value is not None:
+            absolute[name] = str(Path(value).expanduser().resolve())
     name = f"{config.recipe}{'-' + config.preset if config.preset else ''}-{time.strftime('%Y%m%d-%H%M%S')}"
     config = replace(config, **absolute, output=config.output or f"runs/{name}")
     if (config.folder / CONFIG_NAME).exists() and os.environ.get("RANK", "0") == "0":

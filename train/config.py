@@ -159,6 +159,12 @@ class TrainConfig:
         choices=("auto", "fp32", "bf16", "fp16", "mixed"),
     )  # fmt: skip
     device: str = _option("auto", "auto, cpu, cuda or mps.")
+    cache: str | None = _option(
+        None, "Folder of a local disk that keeps decoded pictures, so that later epochs only cut crops."
+    )
+    cache_gb: float | None = _option(
+        None, "The most that --cache may take. [default: leaves 5 % of the disk free]", above=0
+    )
     workers: int | None = _option(None, "Decoding processes. [default: one a core, at most 8]", least=0)
     seed: int = _option(0, "Of split, order, crops and noise.", least=0)
 
@@ -171,6 +177,8 @@ class TrainConfig:
             raise UsageError(f"--batch {self.batch} can't be computed in {self.accumulate} equal parts (--accumulate)")
         if self.generator == "checkpoint" and self.init is None:
             raise UsageError("--generator checkpoint needs --init", "Name the checkpoint, or another generator")
+        if self.cache_gb is not None and self.cache is None:
+            raise UsageError("--cache-gb needs --cache", "Name a folder, or leave it out")
         self.given_stage_steps()
 
     @property

@@ -41,12 +41,20 @@ class Framing:
         # Bicubic or bilinear resizing is part of a published set-up: a reduced JPEG would be another filter before it.
         return round(self.size / smallest) if self.resize in ("auto", "area") else 1 << 30
 
+    def shrunk(self, picture: Rgb) -> Rgb:
+        """(H, W, 3) to one whose short side is `least`, by area averaging; a smaller one stays as it is."""
+        scale = self.least / min(picture.shape[:2])
+        if scale >= 1:
+            return picture
+        height, width = (max(self.least, round(side * scale)) for side in picture.shape[:2])
+        return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
     def cut(self, picture: Rgb, rng: np.random.Generator) -> Rgb:
         """(H, W, 3) of any size to (size, size, 3), mirrored or not."""
         left, top, width, height = self._box(picture.shape[1], picture.shape[0], rng)
         crop = picture[top : top + height, left : left + width]
         crop = self._resized(crop)
-        return np.ascontiguousarray(crop[:, ::-1] if rng.random() < self.flip else crop)
+        return np.asarray(cv2.flip(crop, 1) if rng.random() < self.flip else crop, np.uint8)
 
     def _resized(self, crop: Rgb) -> Rgb:
         size = (self.size, self.size)

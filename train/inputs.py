@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from train.config import TrainConfig
-from train.degrade import film_luma
+from train.degrade import film_luma, grey
 
-_SCALED_L_OF_BYTE = scale_l(lightness_from_luma(torch.arange(256) / 255)).numpy()
+_L_OF_BYTE, _L_OF_STEP = (scale_l(lightness_from_luma(torch.arange(n) / (n - 1))).numpy() for n in (256, 4096))
 
 
 @torch.no_grad()
@@ -26,13 +24,19 @@ def network_input(rgb: Tensor, config: TrainConfig, numbers: Sequence[int]) -> t
         rgb: (N, 3, S, S) uint8.
         numbers: of the samples; degradation follows from them and the run's seed.
     """
-    if config.degrade == 0 and rgb.device.type == "cpu":
-        grey = cv2.cvtColor(_tall(rgb), cv2.COLOR_RGB2GRAY)
-        scaled_l = _batched(cv2.LUT(grey, _SCALED_L_OF_BYTE), rgb)
+    on_cpu = rgb.device.type == "cpu"
+    if config.degrade == 0 and on_cpu:
+        scaled_l = torch.from_numpy(_L_OF_BYTE.take(grey(rgb).numpy()))
     else:
-        seeds = [config.seed * 1_000_000_007 + number for number in numbers]
-        scaled_l = scale_l(lightness_from_luma(film_luma(rgb.float() / 255, config.degrade, seeds)))
+        luma = film_luma(rgb, config.degrade, [config.seed * 1_000_000_007 + number for number in numbers])
+        scaled_l = _by_table(luma) if on_cpu else scale_l(lightness_from_luma(luma))
     return scaled_l.contiguous(memory_format=torch.channels_last), clean_ab(rgb)
+
+
+def _by_table(luma: Tensor) -> Tensor:
+    """Scaled L of luma in [0, 1], in 4,096 steps: at most 0.0003 off, and five times as fast as the powers."""
+    steps = cv2.multiply(luma.flatten().numpy(), len(_L_OF_STEP) - 1, dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    return torch.from_numpy(_L_OF_STEP.take(steps)).reshape(luma.shape)
 
 
 def clean_ab(rgb: Tensor) -> Tensor:
@@ -41,18 +45,11 @@ def clean_ab(rgb: Tensor) -> Tensor:
     On a CPU by OpenCV's tables, in whole units, 0.3 from the exact values on average and 2.5 at most (where nearly
     black): thirty times as fast, and much finer than the bins of ten units.
     """
-    if rgb.device.type == "cpu":
-        _, a, b = cv2.split(cv2.cvtColor(_tall(rgb), cv2.COLOR_RGB2Lab))
-        return torch.cat([_batched(plane.astype(np.float32) - 128, rgb) for plane in (a, b)], dim=1)
-    return rgb_to_lab(rgb.float() / 255)[:, 1:]
-
-
-def _tall(rgb: Tensor) -> npt.NDArray[np.uint8]:
-    """(N, 3, H, W) as one picture of N · H rows, which OpenCV converts in one go."""
-    count, _, height, width = rgb.shape
-    return rgb.permute(0, 2, 3, 1).contiguous().numpy().reshape(count * height, width, 3)
-
-
-def _batched(tall: npt.NDArray[Any], rgb: Tensor) -> Tensor:
-    """The inverse for one channel: (N · H, W) to (N, 1, H, W)."""
-    return torch.from_numpy(np.asarray(tall)).reshape(len(rgb), 1, *rgb.shape[2:])
+    if rgb.device.type != "cpu":
+        return rgb_to_lab(rgb.float() / 255)[:, 1:]
+    ab = np.empty((len(rgb), 2, *rgb.shape[2:]), np.float32)
+    # One picture after the other, because each of its forms fits into the processor's cache.
+    for planes, picture in zip(ab, rgb.permute(0, 2, 3, 1).contiguous().numpy(), strict=True):
+        for plane, whole in zip(planes, cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2Lab))[1:], strict=True):
+            np.subtract(whole, np.float32(128), out=plane)
+    return torch.from_numpy(ab)

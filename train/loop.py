@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ from train.steps import Chunk, Step
 from train.validate import Scores, Validation
 from train.watch import Watch
 
+if TYPE_CHECKING:
+    from train.cache import PictureCache
+
 LICENCE = "As the training data's terms allow; see the record of the training data."
 _PEAK_BEFORE_COLLAPSE, _COLLAPSED = 20.0, 2.0  # colourfulness in % of the originals'
 _WORSE_THAN_GREY = 1.6  # ab error as a multiple of all-grey's
@@ -46,6 +49,7 @@ class Run:
     training: PhotoSource
     held_out: PhotoSource
     discriminator: nn.Module | None = None
+    cache: PictureCache | None = None
     resume: bool = False
     quiet: bool = False
 
@@ -103,6 +107,8 @@ def train(run: Run, stages: list[Stage]) -> None:
             f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}"
             f"{f', {distributed.processes()} processes' if distributed.processes() > 1 else ''}; run {config.folder}"
         )
+        if run.cache is not None:
+            watch.say(f"cache {run.cache.folder}: {run.cache.pictures} pictures, {run.cache.bytes / 1e9:.1f} GB")
         session = _Session(run, ema, networks, saved.run, watch)
         for number in range(saved.run.stage, len(stages)):
             session.run_stage(stages[number], lengths[number], number, len(stages), saved.learners)
@@ -121,6 +127,7 @@ class _Session:
         self.learners: dict[str, Learner] = {}
         self.measured_at = -1
         self.sums: dict[str, Tensor] = {}
+        self.said: set[str] = set()
         self.waiting: list[str] = []  # unreadable pictures that other processes have not heard of
 
     def run_stage(self, stage: Stage, length: Length, number: int, stages: int, saved: dict[str, Any]) -> None:
@@ -191,6 +198,10 @@ class _Session:
             elapsed = time.monotonic() - began - paused
             state.seconds, state.stage_seconds = seconds + elapsed, stage_seconds + elapsed
             self._note_broken(batch.broken)
+            for note in batch.notes:
+                if note not in self.said:  # each worker finds out by itself
+                    self.said.add(note)
+                    self.watch.say(note)
             self._sum(losses)
             if state.step % config.record_every == 0 or length.done(state.stage_step, state.stage_seconds) >= 1:
                 speed = (state.step - began_at) * config.batch / max(elapsed, 1e-9)
@@ -281,7 +292,7 @@ class _Session:
     def _batches(self, first_step: int) -> Iterator[Batch]:
         config = self.config
         workers = min(os.cpu_count() or 1, 8) if config.workers is None else config.workers
-        dataset = CropDataset(self.run.training, Framing.of(config), config.seed)
+        dataset = CropDataset(self.run.training, Framing.of(config), config.seed, self.run.cache)
         place = (distributed.rank(), distributed.processes())
         return batches(dataset, config.batch, first_step, workers, self.run.device.type == "cuda", *place)
 

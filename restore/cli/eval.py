@@ -40,6 +40,7 @@ def photos(
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = 1.0,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     count: Annotated[int | None, typer.Option(help="Measure so many, drawn by --seed. [default: all]")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
@@ -51,7 +52,7 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
     options = EvalOptions(data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet)
     messages = Console(stderr=True, highlight=False)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
@@ -74,6 +75,7 @@ def video(
     stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
     style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = VideoOptions.saturation,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     count: Annotated[int | None, typer.Option(help="So many frames of each clip. [default: all]")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
 ) -> None:
@@ -83,7 +85,7 @@ def video(
 
     from restore.evaluate_film import FilmEvalOptions, evaluate_films
 
-    engine_options = EngineOptions(model=model, device=device, size=size, style=style)
+    engine_options = EngineOptions(model=model, device=device, size=size, style=style, calm=calm)
     video_options = VideoOptions(smooth=smooth, stride=stride, saturation=saturation)
     options = FilmEvalOptions(data, video_options, count, report)
     messages = Console(stderr=True, highlight=False)
@@ -109,6 +111,7 @@ def _print_film(result: FilmEvaluation) -> None:
     say(
         f"{len(rows)} clips; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
         f"{engine['size']}, smooth {video.smooth:g}, stride {video.stride}, saturation {video.saturation:g}, "
+        f"calm {result.engine_options.calm:g}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}"
     )
     say(f"Protocol: {PROTOCOL}")
@@ -167,7 +170,7 @@ def _print(result: Evaluation, console: Console) -> None:
     console.print(_table(result, plain=not console.is_terminal))
     lines = [
         f"{result.scores.count} pictures; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
-        f"{engine['size']}, saturation {result.options.saturation:g}, "
+        f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
         f"Protocol: {PROTOCOL}",
     ]

@@ -27,6 +27,7 @@ def photos(
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
@@ -55,16 +56,31 @@ def photos(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the results again and compare them with their originals.")
     ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write a before/after picture beside each result.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page that shows every photo before and after.")
+    ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Only show how one photo looks at several sizes, saturations and styles."
+        ),
+    ] = None,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Write a map beside each result of how sure the model is.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file.")] = False,
 ) -> None:
     """Colour photos: a coloured copy of each, in the same tree of folders. Originals are never touched."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
-    if verify and (dry_run or overwrite):
-        raise UsageError("--verify only reads", "Leave --dry-run and --overwrite out")
-    if dry_run and report:
-        raise UsageError("--report tells of a run, and --dry-run does none", "Give one of them")
+    if verify and (dry_run or overwrite or compare or sheet):
+        raise UsageError("--verify only reads", "Leave --dry-run, --overwrite, --compare and --sheet out")
+    if dry_run and (report or sheet):
+        raise UsageError("--report and --sheet tell of a run, and --dry-run does none", "Leave one of them out")
     options = PhotoOptions(
         inputs=inputs,
         output=output,
@@ -83,8 +99,14 @@ def photos(
         keep_times=keep_times,
         provenance=provenance,
         verify=verify,
+        compare=compare,
+        sheet=sheet,
+        confidence=confidence,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style)
+    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+    if sweep:
+        _sweep(sweep, options, engine_options)
+        return
     if options.verify:
         _verify(options, quiet=quiet, verbose=verbose)
         return
@@ -107,6 +129,22 @@ def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: boo
             say(f"{record.path} -> {record.output}")
         elif not quiet or record.status == "failed":
             say(f"{record.path}: {record.status}: {record.reason}", error=record.status == "failed")
+
+
+def _sweep(path: Path, options: PhotoOptions, engine_options: EngineOptions) -> None:
+    given = (options.output, options.report, options.sheet, options.compare, options.dry_run, options.verify)
+    if any(given) or options.saturation != 1.0:
+        raise UsageError(
+            "--sweep only draws a sheet, at saturations of its own",
+            "Leave --saturation, --output, --report, --sheet, --compare, --dry-run and --verify out",
+        )
+    photo, *others = options.inputs
+    if others or photo.is_dir():
+        raise UsageError("--sweep shows one photo", "Name one file")
+    from restore.photos.sweep import check_sweep_path, write_sweep
+
+    check_sweep_path(path, photo, overwrite=options.overwrite)
+    write_sweep(path, photo, engine_options, options.max_pixels * 1_000_000)
 
 
 def _verify(options: PhotoOptions, *, quiet: bool, verbose: bool) -> None:

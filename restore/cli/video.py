@@ -41,6 +41,7 @@ def video(
     smooth: Annotated[float, typer.Option(help="Strength of smoothing in time, 0 (off) to 1.")] = 0.8,
     style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
+    calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +118,7 @@ def video(
     )
     _restore(
         options,
-        EngineOptions(model=model, device=device, batch=batch, size=size, style=style),
+        EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm),
         quiet=quiet,
         verbose=verbose,
     )

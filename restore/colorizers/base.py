@@ -24,6 +24,8 @@ class ColorModel(Protocol):
     working_size: int
     size_multiple: int
     """The working size has to be a multiple of this."""
+    knows_doubt: bool
+    """Whether it can say how sure it is."""
 
     @property
     def runtime(self) -> Runtime:
@@ -49,9 +51,14 @@ class ColorModel(Protocol):
             DeviceError: the device is not there, or is none for this model.
         """
 
-    def predict(self, luma: FloatArray) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
         """(N, S, S) luma in [0, 1] to ab (N, 2, h, w) float32 in Lab units, h, w ≤ S. On a CPU, from several threads at
-        a time."""
+        a time.
+
+        Args:
+            doubt: (N, 3, h, w) instead: a, b, and how far they are expected to be from the truth, in Lab units. Asked
+                for only where `knows_doubt`.
+        """
 
 
 def choose_vividness(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from restore.colorizers.base import ColorModel, FloatArray
+from restore.colorizers.calm import calmed
 from restore.errors import DeviceError, RestoreError, UsageError
 from restore.options import EngineOptions, Runtime
 from restore.threads import processors
@@ -30,7 +31,7 @@ class Engine:
 
     Raises:
         DeviceError: the device asked for is not there.
-        UsageError: a working size that the model can't take.
+        UsageError: a working size that the model can't take, or calm of a model that does not know how sure it is.
     """
 
     def __init__(self, model: ColorModel, options: EngineOptions, callers: int = 1) -> None:
@@ -41,6 +42,9 @@ class Engine:
                 f"--size {self.size} does not suit model {model.name}",
                 f"Give a multiple of {model.size_multiple}, such as {model.working_size}",
             )
+        self._calm = options.calm
+        if options.calm:
+            self.check_knows_doubt("--calm")
         try:
             model.prepare(options.device, options.dtype, max(1, processors() // callers) if callers > 1 else None)
         except Exception as error:
@@ -74,14 +78,24 @@ class Engine:
     def dtype(self) -> str:
         return self._model.dtype
 
-    def predict(self, lumas: Sequence[FloatArray]) -> list[FloatArray]:
+    def check_knows_doubt(self, option: str) -> None:
+        """Raises UsageError where the model can't say how sure it is, which `option` asks of it."""
+        if not self._model.knows_doubt:
+            raise UsageError(
+                f"{option} needs a model that says how sure it is, and {self.model_name} guesses one colour only",
+                f"Leave {option} out, or take a model of recipe classes, such as default",
+            )
+
+    def predict(self, lumas: Sequence[FloatArray], doubt: bool = False) -> list[FloatArray]:
         """ab of each picture, in order. Any number of pictures; `batch` of them at a time.
 
         Args:
             lumas: (S, S) float32 in [0, 1] each, as `restore.merge.shrink_luma` gives them; S is `size`.
+            doubt: say how sure the model is as well; see `check_knows_doubt`.
 
         Returns:
-            (2, h, w) float32 in Lab units each.
+            (2, h, w) float32 in Lab units each; with `doubt` (3, h, w): a, b, and how far the guess, before it was
+            calmed, is expected to be from the truth.
 
         Raises:
             DeviceError: too little memory even for one picture.
@@ -91,7 +105,7 @@ class Engine:
             group = lumas[len(results) : len(results) + self.batch]
             try:
                 with self._turn:
-                    results += list(self._model.predict(np.stack(group)))
+                    guesses = self._model.predict(np.stack(group), doubt or self._calm > 0)
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -102,7 +116,15 @@ class Engine:
                     ) from error
                 # Half of what just failed, for the rest of the run.
                 self.batch = len(group) // 2
+                continue
+            results += [self._finished(guess, doubt) for guess in guesses]
         return results
+
+    def _finished(self, guess: FloatArray, doubt: bool) -> FloatArray:
+        if not self._calm:
+            return guess
+        ab = calmed(guess, self._calm)
+        return np.concatenate((ab, guess[2:])) if doubt else ab
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -42,6 +42,7 @@ class NetworkColorModel:
         self.name = name
         self.sha256 = digest
         self.working_size = model.config.working_size
+        self.knows_doubt = isinstance(model.head, ClassesHead)
         self.size_multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         self._reference = copy.deepcopy(model).eval().requires_grad_(False)
         fold_batch_norms(self._reference.generator)
@@ -87,12 +88,12 @@ class NetworkColorModel:
         generator.to(memory_format=torch.channels_last)
         self._model.head.to(self._device)
 
-    def predict(self, luma: FloatArray) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
         try:
             with torch.inference_mode():
                 lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
                 scaled = scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
-                return self._model(scaled).cpu().numpy()
+                return self._model(scaled, doubt).cpu().numpy()
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             raise

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
 from restore.colorizers.network import fold_batch_norms
-from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, LUMA, OWN_AB, VIVIDNESS
+from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, LUMA, OWN_AB, SHARES, VIVIDNESS
 from restore.errors import MissingDependencyError
 from restore.files import write_atomically
 from restore.model_files import sha256
@@ -41,8 +41,8 @@ class _Graph(nn.Module):
         if not isinstance(head, ClassesHead):
             return (head.decode(raw),)
         assert vividness is not None
-        least_cost = head.decode(raw, vividness)
-        return (least_cost,) if head.vividness is not None else (least_cost, head.decode(raw))
+        outputs = (head.decode(raw, vividness), head.shares(raw))
+        return outputs if head.vividness is not None else (*outputs, head.decode(raw))
 
 
 def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
@@ -80,6 +80,7 @@ def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
         "size_multiple": str(model.generator.input_multiple),
         "source_sha256": sha256(checkpoint),
         "vividness": "" if own is None else str(own),
+        "bins": json.dumps(head.bins.tolist() if isinstance(head, ClassesHead) else None),
         "config": json.dumps(asdict(model.config)),
         "training": json.dumps(info.training),
     }
@@ -100,7 +101,7 @@ def _trace(model: Model) -> onnx.ModelProto:
         arguments.append(torch.tensor(1.0))
         free.append(None)
         inputs.append(VIVIDNESS)
-        outputs += [OWN_AB] if model.head.vividness is None else []
+        outputs += [SHARES] + ([OWN_AB] if model.head.vividness is None else [])
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from restore.networks.config import GeneratorConfig, HeadConfig, ModelConfig
@@ -37,7 +38,8 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
 class Model(nn.Module):
     """A generator and its head.
 
-    `forward` takes scaled L (N, 1, S, S) and returns ab (N, 2, h, w) in Lab units; `raw` returns what the loss needs.
+    `forward` takes scaled L (N, 1, S, S) and returns ab (N, 2, h, w) in Lab units, with `doubt` a third channel: how
+    far they are expected to be from the truth (heads of classes only). `raw` returns what the loss needs.
     """
 
     def __init__(self, generator: nn.Module, head: Head, config: ModelConfig) -> None:
@@ -49,8 +51,13 @@ class Model(nn.Module):
     def raw(self, scaled_l: Tensor) -> Tensor:
         return self.generator(scaled_l)
 
-    def forward(self, scaled_l: Tensor) -> Tensor:
-        return self.head.decode(self.raw(scaled_l))
+    def forward(self, scaled_l: Tensor, doubt: bool = False) -> Tensor:
+        raw = self.raw(scaled_l)
+        ab = self.head.decode(raw)
+        if not doubt:
+            return ab
+        assert isinstance(self.head, ClassesHead)
+        return torch.cat((ab, self.head.doubt(raw, ab)), dim=1)
 
 
 def build_model(config: ModelConfig) -> Model:

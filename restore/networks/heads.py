@@ -90,18 +90,43 @@ class ClassesHead(nn.Module):
         Args:
             vividness: a number, or a tensor of one; None is the head's own.
         """
-        logits = raw.float().permute(0, 2, 3, 1)
         if vividness is None:
             vividness = self.vividness
-        ab = self._annealed_mean(logits) if vividness is None else self._least_cost(logits, vividness)
+        ab = self._annealed_mean(raw) if vividness is None else self._least_cost(raw, vividness)
         return ab.permute(0, 3, 1, 2)
 
-    def _annealed_mean(self, logits: Tensor) -> Tensor:
+    def _annealed_mean(self, raw: Tensor) -> Tensor:
+        logits = raw.float().permute(0, 2, 3, 1)
         if self.rebalance:
             logits = logits - self.rebalance * self.weights.log()
         return F.linear(torch.softmax(logits / self.temperature, dim=-1), self.bins.T.contiguous())
 
-    def _least_cost(self, logits: Tensor, vividness: float | Tensor) -> Tensor:
+    def doubt(self, raw: Tensor, ab: Tensor) -> Tensor:
+        """How far ab is expected to be from the truth: the mean distance under the natural distribution.
+
+        Args:
+            raw: (N, Q, h, w) logits.
+            ab: (N, 2, h, w) in Lab units, what was made of them.
+
+        Returns:
+            (N, 1, h, w) in Lab units.
+        """
+        distance = self._squared_distance(ab.permute(0, 2, 3, 1)).clamp_min(0.0).sqrt()
+        return (self.shares(raw) * distance).sum(-1).unsqueeze(1)
+
+    def shares(self, raw: Tensor) -> Tensor:
+        """(N, Q, h, w) logits to the natural distribution (N, h, w, Q): the training loss's weights are taken back."""
+        return torch.softmax(raw.float().permute(0, 2, 3, 1) - self.weights.log(), dim=-1)
+
+    def _squared_distance(self, ab: Tensor, rounding: float = 0.0) -> Tensor:
+        """(…, 2) to (…, Q): from each ab to each bin, and `rounding` squared, by one matrix product."""
+        squares = self.bins.square().sum(1, keepdim=True) + rounding**2
+        to_distance = torch.cat((-2 * self.bins, torch.ones_like(squares), squares), dim=1)
+        return F.linear(
+            torch.cat((ab, ab.square().sum(-1, keepdim=True), torch.ones_like(ab[..., :1])), -1), to_distance
+        )
+
+    def _least_cost(self, raw: Tensor, vividness: float | Tensor) -> Tensor:
         """The ab that minimises E[½ d² + vividness · w · d] over the natural distribution, d the distance to the truth
         and w the class weight of the true colour.
 
@@ -110,20 +135,15 @@ class ClassesHead(nn.Module):
         likely, where the annealed mean of the reweighted distribution raises all alike: at equal PSNR it reaches more
         of the rare colours (docs/model-card.md). Solved by reweighted means (Weiszfeld 1937).
         """
-        natural = torch.softmax(logits - self.weights.log(), dim=-1)
+        natural = self.shares(raw)
         weights = vividness * class_weights(prior_of(self.weights), _COST_SHARE)
         # Rows: a, b and 1, so that one product gives a weighted sum and the sum of its weights.
         points = torch.cat((self.bins.T, torch.ones_like(self.bins[:, :1]).T))
         weighted = weights * points
         plain = F.linear(natural, points)
         sums = plain + F.linear(natural, weighted / (2 * _COST_ROUNDING))
-        squares = self.bins.square().sum(1, keepdim=True) + _COST_ROUNDING**2
-        to_distance = torch.cat((-2 * self.bins, torch.ones_like(squares), squares), dim=1)
         for _ in range(_COST_STEPS):
-            ab = sums[..., :2] / sums[..., 2:]
-            squared = F.linear(
-                torch.cat((ab, ab.square().sum(-1, keepdim=True), torch.ones_like(ab[..., :1])), dim=-1), to_distance
-            )
+            squared = self._squared_distance(sums[..., :2] / sums[..., 2:], _COST_ROUNDING)
             sums = plain + F.linear(squared.rsqrt_().mul_(natural), weighted)
         return sums[..., :2] / sums[..., 2:]
 

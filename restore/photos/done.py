@@ -23,11 +23,13 @@ def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str)
         "model": model_sha256,
         "size": engine.size,
         "style": engine.style,
+        "calm": engine.calm,
         "saturation": options.saturation,
         "format": options.format,
         "quality": options.quality,
         "already_color": options.already_color,
         "provenance": options.provenance,
+        "confidence": options.confidence,
     }
 
 

@@ -59,12 +59,15 @@ def restore_large(
     source: Path,
     output: Path,
     size: Size,
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
 ) -> Outcome:
     """Colour a file page by page. Pages in colour stay as they are, beside those that are coloured.
+
+    Args:
+        guess: given a page and its number, from 1.
 
     Raises:
         NothingToColor: no page needs it; nothing was written.
@@ -102,7 +105,7 @@ def _write_other(
     output: Path,
     container: Container,
     photo: Photo,
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     outcome: Outcome,
@@ -110,7 +113,7 @@ def _write_other(
     if _keeps(photo, options):
         raise NothingToColor
     photo = mark(fit(photo, container))
-    encoded = encode(photo, guess(photo), container, options.quality)
+    encoded = encode(photo, guess(photo, 1), container, options.quality)
     outcome.colored = 1
     outcome.notes.update((*photo.notes, *encoded.notes))
     write_bytes(output, encoded.data, source if options.keep_times else None)
@@ -121,7 +124,7 @@ def _write_tiff(
     output: Path,
     size: Size,
     pages: Iterator[Photo],
-    guess: Callable[[Photo], SmallChroma],
+    guess: Callable[[Photo, int], SmallChroma],
     mark: Callable[[Photo], Photo],
     options: PhotoOptions,
     workers: int,
@@ -129,7 +132,7 @@ def _write_tiff(
 ) -> None:
     def write(stream: BinaryIO) -> None:
         result: TiffResult | None = None
-        for photo in pages:
+        for number, photo in enumerate(pages, 1):
             photo = replace(fit(photo, TIFF), pages=1)
             if result is None:
                 raw = size.bytes * 3 * size.pages
@@ -137,7 +140,7 @@ def _write_tiff(
             merger = None
             if not _keeps(photo, options):
                 photo = mark(photo)
-                merger = RgbMerger(photo.luma, guess(photo))
+                merger = RgbMerger(photo.luma, guess(photo, number))
                 outcome.colored += 1
             notes = list(photo.notes)
             try:

@@ -25,12 +25,16 @@ class EngineLoader:
     Args:
         callers: see `Engine`.
         fail: told what went wrong, when the model or the device can't be had.
+        doubt: the model must know how sure it is, for --confidence.
     """
 
-    def __init__(self, options: EngineOptions, callers: int, fail: Callable[[RestoreError], None]) -> None:
+    def __init__(
+        self, options: EngineOptions, callers: int, fail: Callable[[RestoreError], None], doubt: bool = False
+    ) -> None:
         self._options = options
         self._callers = callers
         self._fail = fail
+        self._doubt = doubt
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._engine: Future[Engine | None] | None = None
@@ -54,7 +58,10 @@ class EngineLoader:
         from restore.colorizers import load_engine
 
         try:
-            return load_engine(self._options, callers=self._callers)
+            engine = load_engine(self._options, callers=self._callers)
+            if self._doubt:
+                engine.check_knows_doubt("--confidence")
+            return engine
         except RestoreError as error:
             self._fail(error)
             return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from restore.photos.containers import Container
@@ -13,8 +15,10 @@ from restore.photos.metadata import Metadata
 from restore.photos.profiles import Samples, Space, luma_from_rgb, to_srgb
 from restore.tone import Tone, find_tone
 
-# Enough for telling tones; the reduction beforehand keeps a float copy of a huge scan away.
-_TONE_SIDE = 384
+SMALL_SIDE = 768
+"""The longest side of what is looked at, by programs (tones) and by people (before and after)."""
+
+Rgb8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Photo:
         metadata: what is carried into the result.
         pages: pictures in the file.
         color: (H, W, 3) sRGB of the same depth, where the tone is `color`.
+        small: (h, w, 3) sRGB of 8 bit, as it is to be looked at, at most `SMALL_SIDE` a side; None where it is grey.
         tiff: how it is stored, if it is a TIFF.
         lossless: whether a container that can be both, WebP, holds it without loss.
         notes: what the user should know, such as a profile that had to be ignored.
@@ -67,6 +72,17 @@ class Photo:
     tiff: TiffForm | None = None
     lossless: bool = False
     notes: tuple[str, ...] = ()
+    small: Rgb8 | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of a photo of one page says of it: keywords of `Record`."""
+        height, width = self.luma.shape
+        bits = 8 * self.luma.dtype.itemsize
+        return {"width": width, "height": height, "bits": bits, "pages": 1, "tone": self.tone, "notes": self.notes}
+
+    def view(self) -> Rgb8:
+        """The photo to be looked at: (h, w, 3) sRGB, at most `SMALL_SIDE` a side."""
+        return small_copy(self.luma)[..., None].repeat(3, axis=2) if self.small is None else self.small
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,7 @@ class Colors:
     luma: Samples
     tone: Tone
     color: Samples | None
+    small: Rgb8 | None
 
 
 def see(values: Samples, space: Space, icc: bytes | None, notes: list[str]) -> Colors:
@@ -86,19 +103,20 @@ def see(values: Samples, space: Space, icc: bytes | None, notes: list[str]) -> C
     """
     converted = to_srgb(values, space, icc, notes)
     if converted.ndim == 2:
-        return Colors(converted, "neutral", None)
-    tone = find_tone(_small(converted))
-    return Colors(luma_from_rgb(converted), tone, converted if tone == "color" else None)
+        return Colors(converted, "neutral", None, None)
+    small = small_copy(converted)
+    tone = find_tone(Image.fromarray(small))
+    return Colors(luma_from_rgb(converted), tone, converted if tone == "color" else None, small)
 
 
-def _small(rgb: Samples) -> Image.Image:
-    height, width = rgb.shape[:2]
-    scale = min(1.0, _TONE_SIDE / max(height, width))
-    if rgb.dtype == np.uint8 and scale == 1.0:
-        return Image.fromarray(rgb)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    return Image.fromarray(np.rint(small * np.float32(255 / np.iinfo(rgb.dtype).max)).astype(np.uint8))
+def small_copy(samples: Samples) -> Rgb8:
+    """Samples (H, W) or (H, W, 3) reduced to at most `SMALL_SIDE` a side and 8 bit."""
+    height, width = samples.shape[:2]
+    scale = min(1.0, SMALL_SIDE / max(height, width))
+    if scale < 1.0:  # before all else: a float copy of a huge scan would not fit into memory
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        samples = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(to_depth(samples, 8), np.uint8)
 
 
 def to_depth(samples: Samples, bits: int) -> Samples:

@@ -105,7 +105,17 @@ def _read(path: Path, stream: BinaryIO, image: Image.Image) -> Photo:
     colors = see(values, space, icc, notes)
     lossless = container is WEBP and _is_lossless_webp(stream)
     return Photo(
-        colors.luma, alpha, colors.tone, container, metadata, pages, colors.color, None, lossless, tuple(notes)
+        colors.luma,
+        alpha,
+        colors.tone,
+        container,
+        metadata,
+        pages,
+        colors.color,
+        None,
+        lossless,
+        tuple(notes),
+        colors.small,
     )
 
 

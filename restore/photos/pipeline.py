@@ -20,12 +20,15 @@ from restore.files import is_disk_full, is_folder, output_error
 from restore.merge import SmallChroma, shrink_luma, small_chroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
+from restore.photos.confidence import Maps
 from restore.photos.containers import NAMES, result_container
 from restore.photos.done import DoneBefore, settings_of, settled
 from restore.photos.folders import OutputFolders
 from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
+from restore.photos.looking import look_at
+from restore.photos.page import open_page
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.provenance import Provenance
@@ -63,7 +66,7 @@ class _Large:
 
 @dataclass(frozen=True)
 class _Guessed:
-    """A photo read, the network's view of it, and its ab (2, h, w)."""
+    """A photo read, the network's view of it, and its ab (2, h, w), or that and doubt (3, h, w)."""
 
     loaded: _Loaded
     small: FloatArray
@@ -96,21 +99,22 @@ def restore_photos(
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
     run = _Run(options, engine_options, roots, stopping, done, progress)
     summary = Summary()
-    with open_report(options.report) as report:
+    with open_report(options.report) as report, open_page(options.sheet) as page:
+        listings = [listing for listing in (report, page) if listing]
         progress.start(None)
         try:
             with contextlib.closing(run.records()) as records:
                 for record in records:
                     summary.add(record)
-                    if report:
-                        report.add(record)
+                    for listing in listings:
+                        listing.add(record)
                     progress.step(str(record.path), record.status, record.reason)
         finally:
             done.close()
             summary.seconds = time.monotonic() - begin
             progress.finish(summary.counts_by_status, summary.seconds)
-            if report:
-                report.rest = run.about(checkpoint) | {"summary": summary.as_json()}
+            for listing in listings:
+                listing.rest = run.about(checkpoint) | {"summary": summary.as_json()}
         if run.failure:
             raise run.failure
         if not summary.found and not stopping():
@@ -139,7 +143,7 @@ class _Run:
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
-        self._loader = EngineLoader(engine_options, self._jobs, self._fail)
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail, options.confidence)
         self._folders = OutputFolders(roots, done)
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""
@@ -155,8 +159,9 @@ class _Run:
         held = self._loader.hold(read, _bytes_of)
         guessed = map_in_threads(self._guess, self._batches(held), self._jobs, _through_batch)
         written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs, _through)
+        looked = look_at(written, self._options, self._fail)
         try:
-            yield from (record for record in written if record is not None)
+            yield from (record for record in looked if record is not None)
         finally:
             self._forecast.close()
             self._loader.close()
@@ -201,7 +206,7 @@ class _Run:
             if size.is_large:
                 return _Large(planned, size)
             photo = read_photo(planned.source, most)
-            record = replace(record, **_facts(photo))
+            record = replace(record, **photo.facts())
             if photo.tone == "color" and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
@@ -274,7 +279,7 @@ class _Run:
         begin = time.perf_counter()
         try:
             small = [shrink_luma(loaded.photo.luma, engine.size) for loaded in batch]
-            guesses = guess_alike(engine, [network_view(view) for view in small])
+            guesses = guess_alike(engine, [network_view(view) for view in small], self._options.confidence)
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
@@ -291,18 +296,20 @@ class _Run:
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
         loaded, photo = item.loaded, item.loaded.photo
         record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
-        record = replace(record, **_facts(photo))
+        record = replace(record, **photo.facts())
         try:
-            chroma = small_chroma(item.small, item.ab, self._options.saturation)
+            chroma = small_chroma(item.small, item.ab[:2], self._options.saturation)
             container = result_container(photo.container, self._options.format)
             photo = self._marked(photo, item.engine)
             self._done.check(loaded.planned)
             encoded = encode(photo, chroma, container, self._options.quality)
+            maps = Maps(loaded.planned.output)
+            maps.write(photo, item.small, item.ab, item.engine)
             times_of = (loaded.planned.source,) if self._options.keep_times else ()
             write_bytes(loaded.planned.output, encoded.data, *times_of)
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        record = replace(record, notes=photo.notes + encoded.notes)
+        record = replace(record, notes=photo.notes + encoded.notes, **maps.facts())
         return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
 
     def _mark_page(self, photo: Photo) -> Photo:
@@ -317,6 +324,7 @@ class _Run:
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
         record = Record(planned.source, "done", planned.output, pages=item.size.pages)
+        maps = Maps(planned.output, item.size.pages)
         with self._large_lock:
             begin = time.perf_counter()
             try:
@@ -325,7 +333,7 @@ class _Run:
                     planned.source,
                     planned.output,
                     item.size,
-                    self._guess_page,
+                    lambda photo, number: self._guess_page(photo, number, maps),
                     self._mark_page,
                     self._options,
                     self._jobs,
@@ -342,14 +350,16 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
-        record = replace(record, **outcome.facts(item.size.pages), model=self._engine().model_name)
+        facts = outcome.facts(item.size.pages) | maps.facts()
+        record = replace(record, **facts, model=self._engine().model_name)
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
-    def _guess_page(self, photo: Photo) -> SmallChroma:
+    def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
         engine = self._engine()
         small = shrink_luma(photo.luma, engine.size)
-        (ab,) = guess_alike(engine, [network_view(small)])
-        return small_chroma(small, ab, self._options.saturation)
+        (guess,) = guess_alike(engine, [network_view(small)], self._options.confidence)
+        maps.write(photo, small, guess, engine, number)
+        return small_chroma(small, guess[:2], self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder
@@ -362,13 +372,6 @@ class _Run:
         return replace(
             record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
         )
-
-
-def _facts(photo: Photo) -> dict[str, Any]:
-    """What the record of a photo of one page says of it."""
-    height, width = photo.luma.shape
-    bits = 8 * photo.luma.dtype.itemsize
-    return {"width": width, "height": height, "bits": bits, "pages": 1, "tone": photo.tone, "notes": photo.notes}
 
 
 def _bytes_of(item: _Loaded | _Large | Record) -> int:

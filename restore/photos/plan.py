@@ -11,6 +11,10 @@ from restore.options import Format, PhotoOptions
 from restore.photos.containers import SNIFF_BYTES, claims_picture, result_suffix, sniffs_as_picture
 from restore.walk import Kind, PassedOver, Root
 
+_PAIR_MARK, _MAP_MARK = ".restore-compare", ".restore-confidence"
+# In the names of pictures beside results. A file with such a mark is no photo: no result can have such a name.
+_MARKS = {_PAIR_MARK: "it is a before/after picture of --compare", _MAP_MARK: "it is a map of --confidence"}
+
 
 @dataclass(frozen=True)
 class PlannedPhoto:
@@ -48,8 +52,21 @@ def plan(roots: Sequence[Root], options: PhotoOptions) -> Iterator[Planned]:
     for item in walk.walk(roots, options, _kind(options.format)):
         if isinstance(item, PassedOver):
             yield item
+        elif reason := _reason_to_pass(item.source.name):
+            yield PassedOver(item.source, reason)
         else:
             yield PlannedPhoto(item.source, item.output, _copy_path(item.source, item.output), item.root)
+
+
+def pair_path(result: Path) -> Path:
+    """Where the before/after picture of a result goes: beside it, and named after all of its name."""
+    return result.with_name(f"{result.name}{_PAIR_MARK}.jpg")
+
+
+def map_path(result: Path, page: int | None = None) -> Path:
+    """Where the map of confidence of a result, or of one of its pages, goes: beside it."""
+    number = "" if page is None else f"-page-{page}"
+    return result.with_name(f"{result.name}{_MAP_MARK}{number}.png")
 
 
 def _kind(format: Format) -> Kind:
@@ -67,3 +84,7 @@ def _sniffs(path: Path) -> bool:
 def _copy_path(source: Path, output: Path) -> Path:
     """Where the original is copied as it is: unique where `output` is, as only its suffix differs."""
     return output if output.suffix.lower() == source.suffix.lower() else output.with_name(output.stem + source.suffix)
+
+
+def _reason_to_pass(name: str) -> str | None:
+    return next((reason for mark, reason in _MARKS.items() if mark in name.casefold()), None)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float32]
 
 
-def guess_alike(engine: Engine, lumas: Sequence[FloatArray]) -> list[FloatArray]:
-    """ab of each view, as `Engine.predict` gives it for that view alone.
+def guess_alike(engine: Engine, lumas: Sequence[FloatArray], doubt: bool = False) -> list[FloatArray]:
+    """ab of each view, and doubt where it is asked for, as `Engine.predict` gives it for that view alone.
 
     On a CPU each goes alone: libraries choose other kernels for other batch sizes, whose sums round otherwise, and
     batches gain nothing there.
     """
     if engine.device != "cpu":
-        return engine.predict(lumas)
-    return [engine.predict([luma])[0] for luma in lumas]
+        return engine.predict(lumas, doubt)
+    return [engine.predict([luma], doubt)[0] for luma in lumas]

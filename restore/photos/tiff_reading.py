@@ -99,6 +99,7 @@ def _read(path: Path, tiff: TiffFile, page: TiffPage, number: int, count: int) -
         colors.color,
         form,
         notes=tuple(notes),
+        small=colors.small,
     )
 
 

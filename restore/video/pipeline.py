@@ -252,7 +252,12 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
         "start": options.start,
         "duration": options.duration,
     }
-    settings |= {"size": engine_options.size, "style": engine_options.style, "segment": SEGMENT}
+    settings |= {
+        "size": engine_options.size,
+        "style": engine_options.style,
+        "calm": engine_options.calm,
+        "segment": SEGMENT,
+    }
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}
     return Plan(fingerprint(film.path), sha256(find_checkpoint(engine_options.model)), settings, encoder, __version__)
 

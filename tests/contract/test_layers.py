@@ -18,6 +18,7 @@ TIERS = (
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
+    ("heatmap",),
     ("report", "film_metrics"),
     ("photos", "video", "evaluate"),
     ("evaluate_film",),

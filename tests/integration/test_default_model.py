@@ -12,6 +12,7 @@ from skimage import data
 
 from restore import Colorizer
 from restore.checkpoint import load_checkpoint
+from restore.color import lab_from_array
 from restore.errors import DeviceError, ModelError, UsageError
 from restore.metrics import PhotoMeter, colorfulness
 from restore.model_files import WEIGHTS_DIR
@@ -100,6 +101,35 @@ def test_saturation_scales_the_colour() -> None:
     ]
     assert strengths[0] == 0
     assert 0.3 * strengths[2] < strengths[1] < 0.8 * strengths[2]
+
+
+def test_doubt_tells_where_the_colour_is_wrong_and_calm_heeds_it(colorizer: Colorizer) -> None:
+    calm = Colorizer(device="cpu", calm=1.0)
+    errors, doubts, gains = [], [], []
+    for name in PHOTOS:
+        original, picture = getattr(data, name)(), np.asarray(grey(name))
+        doubt = colorizer.doubt(picture)
+        assert doubt.shape == picture.shape and doubt.dtype == np.float32 and doubt.min() >= 0
+        calmed = calm.colorize(picture)
+        assert np.array_equal(np.asarray(Image.fromarray(calmed).convert("L")), picture)
+        ab, ours, calm_ab = (
+            lab_from_array(rgb)[::4, ::4, 1:] for rgb in (original, colorizer.colorize(picture), calmed)
+        )
+        doubts.append(doubt[::4, ::4].ravel())
+        errors.append(np.linalg.norm(ours - ab, axis=2).ravel())
+        gains.append((np.linalg.norm(calm_ab, axis=2) / (np.linalg.norm(ours, axis=2) + 1)).ravel())
+    thirds = np.array_split(np.argsort(np.concatenate(doubts)), 3)
+    sure, middle, unsure = (np.concatenate(errors)[part].mean() for part in thirds)
+    assert 1.2 * sure < middle and 1.2 * middle < unsure
+    kept_where_sure, _, kept_where_unsure = (np.concatenate(gains)[part].mean() for part in thirds)
+    assert 1.2 * kept_where_unsure < kept_where_sure < 1
+
+
+def test_a_model_without_a_distribution_does_not_know_doubt(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=r"doubt\(\) needs"):
+        Colorizer(str(tiny_model), device="cpu").doubt(np.zeros((40, 40), np.uint8))
+    with pytest.raises(UsageError, match="--calm needs"):
+        Colorizer(str(tiny_model), device="cpu", calm=0.5)
 
 
 def test_what_cannot_be_is_said() -> None:

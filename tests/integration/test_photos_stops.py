@@ -167,11 +167,11 @@ def test_failure_of_the_engine_is_told_and_ends_the_run(
 
     predict, calls = Engine.predict, []
 
-    def fail_later(self: Engine, lumas: Any) -> Any:
+    def fail_later(self: Engine, lumas: Any, doubt: bool = False) -> Any:
         calls.append(len(lumas))
         if len(calls) > 8:  # one photo a call, as on a CPU each goes alone
             raise DeviceError("too little memory", "Give a smaller --size")
-        return predict(self, lumas)
+        return predict(self, lumas, doubt)
 
     monkeypatch.setattr(Engine, "predict", fail_later)
     result = restore_photos(archive, "--batch", 4)

@@ -24,6 +24,7 @@ class Echo:
 
     name, sha256, working_size, size_multiple = "echo", "", 64, 32
     runtime: Runtime = "torch"
+    knows_doubt = True
     device, dtype = "cpu", "float32"
 
     def __init__(self, room: int = 1000, complaint: Exception = PYTORCH) -> None:
@@ -34,11 +35,14 @@ class Echo:
     def prepare(self, device: str, dtype: str | None, threads: int | None) -> None:
         self.batches.clear()
 
-    def predict(self, luma: FloatArray) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
         if len(luma) > self.room:
             raise self.complaint
         self.batches.append(len(luma))
-        return np.broadcast_to(luma.mean((1, 2))[:, None, None, None], (len(luma), 2, 16, 16))
+        means = luma.mean((1, 2))[:, None, None, None]
+        ab = np.broadcast_to(means, (len(luma), 2, 16, 16))
+        # Where it is asked, it is surer of the left half than of the right one.
+        return np.concatenate((ab, np.repeat(np.float32([[[[2.0, 40.0]]]]), 8, 3) + 0 * ab[:, :1]), 1) if doubt else ab
 
 
 def pictures(count: int) -> list[npt.NDArray[np.float32]]:
@@ -71,7 +75,7 @@ def test_no_room_for_one_is_an_error_not_a_grey_picture() -> None:
 
 def test_other_faults_are_not_swallowed() -> None:
     class Broken(Echo):
-        def predict(self, luma: FloatArray) -> FloatArray:
+        def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
             if len(luma) > 1:
                 raise RuntimeError("shapes do not match")
             return super().predict(luma)
@@ -79,6 +83,39 @@ def test_other_faults_are_not_swallowed() -> None:
     engine = Engine(Broken(), EngineOptions(device="cpu", batch=4))
     with pytest.raises(RuntimeError, match="shapes"):
         engine.predict(pictures(4))
+
+
+def test_calm_lowers_saturation_where_the_model_is_unsure() -> None:
+    plain, half, whole = (
+        Engine(Echo(), EngineOptions(device="cpu", batch=2, calm=calm)).predict(pictures(5)) for calm in (0.0, 0.5, 1.0)
+    )
+    share = [guess / ab for guess, ab in zip(whole[1:], plain[1:], strict=True)]  # the first is grey
+    for gain in share:
+        assert gain[:, :, 0] == pytest.approx(1, abs=0.01) and gain[:, :, -1] == pytest.approx(0.36, abs=0.01)
+        assert (np.diff(gain, axis=2) <= 1e-6).all() and np.abs(
+            np.diff(gain, axis=2)
+        ).max() < 0.5  # a step would be 0.64
+    assert all((np.abs(whole[i]) <= np.abs(half[i])).all() and (half[i] <= plain[i]).all() for i in range(5))
+
+
+def test_doubt_is_that_of_the_guess_whether_calmed_or_not() -> None:
+    for calm in (0.0, 1.0):
+        engine = Engine(Echo(), EngineOptions(device="cpu", calm=calm))
+        guess, ab = engine.predict(pictures(1), doubt=True)[0], engine.predict(pictures(1))[0]
+        assert guess.shape == (3, 16, 16) and np.array_equal(guess[:2], ab)
+        assert np.array_equal(np.unique(guess[2]), np.float32([2, 40]))
+
+
+def test_a_model_that_does_not_know_is_not_asked() -> None:
+    class Sure(Echo):
+        knows_doubt = False
+
+    with pytest.raises(UsageError, match="--calm needs"):
+        Engine(Sure(), EngineOptions(device="cpu", calm=0.1))
+    with pytest.raises(UsageError, match="--confidence needs"):
+        Engine(Sure(), EngineOptions(device="cpu")).check_knows_doubt("--confidence")
+    with pytest.raises(UsageError, match="out of range"):
+        EngineOptions(calm=1.5)
 
 
 def test_sizes_the_model_can_not_take() -> None:

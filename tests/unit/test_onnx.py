@@ -42,7 +42,7 @@ def views(count: int, size: int) -> npt.NDArray[np.float32]:
 
 
 def guesses(
-    path: Path, luma: npt.NDArray[np.float32], style: Style | None = None
+    path: Path, luma: npt.NDArray[np.float32], style: Style | None = None, doubt: bool = False
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Of PyTorch in float32 and of ONNX Runtime."""
     ours = NetworkColorModel.from_file(path, style)
@@ -50,7 +50,7 @@ def guesses(
     theirs = OnnxColorModel(path.with_suffix(".onnx"))
     theirs.choose_style(style)
     theirs.prepare("cpu")
-    return ours.predict(luma), theirs.predict(luma)
+    return ours.predict(luma, doubt), theirs.predict(luma, doubt)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -72,6 +72,30 @@ def test_styles_equal_those_of_pytorch_and_differ(folder: Path, head: str) -> No
     assert all(np.abs(seen[i] - seen[j]).max() > 0.1 for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
+@pytest.mark.parametrize("style", [None, "natural"])
+@pytest.mark.parametrize("head", ["annealed", "least_cost"])
+def test_doubt_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head: str, style: Style | None) -> None:
+    luma = views(2, 64)
+    path = folder / f"{head}.safetensors"
+    models = NetworkColorModel.from_file(path, style), OnnxColorModel(path.with_suffix(".onnx"))
+    models[1].choose_style(style)
+    results = []
+    for model in models:
+        model.prepare("cpu", "float32")
+        assert model.knows_doubt
+        results.append(model.predict(luma, doubt=True))
+        assert np.array_equal(results[-1][:, :2], model.predict(luma))
+    assert results[0].shape == results[1].shape == (2, 3, 16, 16)
+    assert np.ptp(results[0][:, 2]) > 5 * MAX_ERROR  # it differs from place to place
+    assert np.abs(results[0] - results[1]).max() < MAX_ERROR
+
+
+def test_a_regression_does_not_know_doubt(folder: Path) -> None:
+    path = folder / "regression.safetensors"
+    assert not NetworkColorModel.from_file(path).knows_doubt
+    assert not OnnxColorModel(path.with_suffix(".onnx")).knows_doubt
+
+
 @pytest.mark.parametrize("style", ["natural", "vivid"])
 def test_the_shipped_pair_agrees(style: Style) -> None:
     path = WEIGHTS_DIR / "default.safetensors"
@@ -79,7 +103,7 @@ def test_the_shipped_pair_agrees(style: Style) -> None:
     assert twin is not None, "run python -m train.publish, which writes both"
     assert twin.sha256 == sha256(path)
     assert path.with_suffix(".onnx").stat().st_size < 16 * 2**20
-    ours, theirs = guesses(path, views(2, 192), style)
+    ours, theirs = guesses(path, views(2, 192), style, doubt=True)
     assert np.abs(ours - theirs).max() < MAX_HALF_ERROR
 
 
@@ -181,7 +205,7 @@ def changed(source: Path, target: Path, **metadata: str | None) -> Path:
     ("metadata", "complaint"),
     [
         ({"format": None}, "not one of restore"),
-        ({"format_version": "2"}, "Update restore"),
+        ({"format_version": "1"}, "Update restore"),
         ({"working_size": "big"}, "can't be read"),
         ({"licence": None}, "can't be read"),
         ({"size_multiple": "0"}, "does not fit"),

@@ -28,7 +28,8 @@ def run(config: TrainConfig, *, resume: bool, quiet: bool) -> None:
         head = run.model.head
         assert isinstance(head, ClassesHead), "prepared() sees to it"
         if config.init is None and not resume:
-            prior = _prior(CropDataset(run.training, Framing.of(config), config.seed), head.bins.cpu())
+            crops = CropDataset(run.training, Framing.of(config), config.seed, run.cache)
+            prior = _prior(crops, head.bins.cpu())
             head.weights.copy_(class_weights(prior))
         labels = SoftLabels(head.bins)
 
@@ -49,6 +50,6 @@ def _prior(dataset: CropDataset, bins: Tensor) -> Tensor:
     picked = np.linspace(0, len(dataset.source) - 1, min(_PRIOR_PICTURES, len(dataset.source))).astype(int)
     side = dataset.framing.size // 4
     for number in picked:
-        ab = clean_ab(dataset[int(number)].rgb[None])
+        ab = clean_ab(dataset[int(number)].rgb)
         counts += labels.prior(labels.rows(at_size(ab, side, side)))
     return counts

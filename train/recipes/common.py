@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ from train.loop import Learning, Run, Stage
 from train.precision import apply_precision, autocast, fastest_precision
 from train.presets import STAGES
 from train.steps import Autocast, Step
+
+if TYPE_CHECKING:
+    from train.cache import PictureCache
 
 
 @contextmanager
@@ -56,6 +60,7 @@ def prepared(
         with distributed.first_alone():
             model = _model(config, head)
             training, held_out = _pictures(config)
+            cache = _cache(config)
         config = _effective(config, model)
         multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         if config.size % multiple:
@@ -73,7 +78,7 @@ def prepared(
         if config.sync_batchnorm:
             model.generator = nn.SyncBatchNorm.convert_sync_batchnorm(model.generator)
             judge = nn.SyncBatchNorm.convert_sync_batchnorm(judge) if judge else None
-        yield Run(config, model, device, training, held_out, judge, resume, quiet)
+        yield Run(config, model, device, training, held_out, judge, cache, resume, quiet)
 
 
 def chosen_stages(config: TrainConfig, stages: dict[str, Stage]) -> list[Stage]:
@@ -156,6 +161,14 @@ def _pictures(config: TrainConfig) -> tuple[PhotoSource, PhotoSource]:
         order = np.random.default_rng(config.seed).permutation(len(data))
         data = data.select(np.sort(order[: config.subset]))
     return data, held_out
+
+
+def _cache(config: TrainConfig) -> PictureCache | None:
+    if config.cache is None:
+        return None
+    from train.cache import PictureCache
+
+    return PictureCache(Path(config.cache), config.cache_gb)
 
 
 def _effective(config: TrainConfig, model: Model) -> TrainConfig:
