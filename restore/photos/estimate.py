@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SHARE, _SECONDS = 1 / 64, 10.0
 _LARGE_FILE, _LARGE_COST, _SMALL_COST = 20_000_000, 1 / 4, 10_000_000
 # On a disk, files end in blocks; provenance and a line of the state file come to each. Pairs and maps are small.
-_BESIDE, _PICTURE_BESIDE = 8192, 300_000
+_BESIDE, _PICTURE_BESIDE = 8192, 500_000
 
 
 @dataclass(frozen=True)
