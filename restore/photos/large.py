@@ -18,7 +18,7 @@ from restore.photos.profiles import srgb_profile
 from restore.photos.reading import Size, read_pages
 from restore.photos.tiff_writing import TiffResult
 from restore.photos.writing import cant_encode, encode, fit, with_times, write_bytes
-from restore.tone import Tone
+from restore.tone import Tone, has_color
 
 
 @dataclass
@@ -52,7 +52,15 @@ class Outcome:
 
 
 class NothingToColor(Exception):
-    """All pages are in colour."""
+    """All pages are in colour.
+
+    Args:
+        tone: of the first.
+    """
+
+    def __init__(self, tone: Tone) -> None:
+        super().__init__()
+        self.tone = tone
 
 
 def restore_large(
@@ -97,7 +105,7 @@ def _chain(first: Photo, rest: Iterator[Photo]) -> Iterator[Photo]:
 
 
 def _keeps(photo: Photo, options: PhotoOptions) -> bool:
-    return photo.tone == "color" and options.already_color != "recolor"
+    return has_color(photo.tone) and options.already_color != "recolor"
 
 
 def _write_other(
@@ -111,7 +119,7 @@ def _write_other(
     outcome: Outcome,
 ) -> None:
     if _keeps(photo, options):
-        raise NothingToColor
+        raise NothingToColor(outcome.tone)
     photo = mark(fit(photo, container))
     encoded = encode(photo, guess(photo, 1), container, options.quality)
     outcome.colored = 1
@@ -151,7 +159,7 @@ def _write_tiff(
                 raise cant_encode(TIFF, error) from error
             outcome.notes.update(notes)
         if not outcome.colored:
-            raise NothingToColor
+            raise NothingToColor(outcome.tone)
         assert result is not None
         result.close()
 

@@ -28,6 +28,7 @@ from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
 from restore.photos.looking import look_at
+from restore.photos.negative import warn_of_negative
 from restore.photos.page import open_page
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
@@ -39,6 +40,7 @@ from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
+from restore.tone import has_color
 from restore.walk import Root
 
 if TYPE_CHECKING:
@@ -108,11 +110,11 @@ def restore_photos(
                     summary.add(record)
                     for listing in listings:
                         listing.add(record)
-                    progress.step(str(record.path), record.status, record.reason)
+                    progress.step(str(record.path), record.status, record.reason or record.warning)
         finally:
             done.close()
             summary.seconds = time.monotonic() - begin
-            progress.finish(summary.counts_by_status, summary.seconds)
+            progress.finish(summary.counts_shown, summary.seconds)
             for listing in listings:
                 listing.rest = run.about(checkpoint) | {"summary": summary.as_json()}
         if run.failure:
@@ -207,7 +209,7 @@ class _Run:
                 return _Large(planned, size)
             photo = read_photo(planned.source, most)
             record = replace(record, **photo.facts())
-            if photo.tone == "color" and self._options.already_color != "recolor":
+            if has_color(photo.tone) and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
                 raise InputError(
@@ -222,11 +224,12 @@ class _Run:
         return _Loaded(planned, photo, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
+        reason = "it is tinted by hand" if record.tone == "tinted" else "it has colour already"
         if self._options.already_color == "skip":
-            return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
+            return replace(record, status="skipped", output=None, reason=reason, already_done=True)
         self._done.check(planned)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
-        return self._note(planned, replace(record, status="kept", output=planned.copy, reason="it has colour already"))
+        return self._note(planned, replace(record, status="kept", output=planned.copy, reason=reason))
 
     def _note(self, planned: PlannedPhoto, record: Record) -> Record:
         """Put a result into the state file; the record with the hashes of source and result."""
@@ -316,7 +319,8 @@ class _Run:
         return self._marked(photo, self._engine())
 
     def _marked(self, photo: Photo, engine: Engine) -> Photo:
-        """The photo with the provenance of its colour in its XMP, unless that is not wanted."""
+        """The photo with the provenance of its colour in its XMP, unless that is not wanted, and with a warning."""
+        photo = warn_of_negative(photo)
         if not self._options.provenance:
             return photo
         return Provenance(engine.model_name, engine.model_sha256).mark(photo)
@@ -340,9 +344,9 @@ class _Run:
                 )
             except _RunOver:
                 return None
-            except NothingToColor:
+            except NothingToColor as colored:
                 try:
-                    record = self._pass_color(planned, replace(record, tone="color"))
+                    record = self._pass_color(planned, replace(record, tone=colored.tone))
                 except (RestoreError, OSError) as error:
                     return self._failed(planned, record, error, begin)
                 return replace(record, seconds=time.perf_counter() - begin)

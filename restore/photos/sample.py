@@ -17,6 +17,7 @@ from restore.photos.reading import measure, read_pages
 from restore.photos.steady import guess_alike
 from restore.photos.view import network_view
 from restore.photos.writing import encode, fit
+from restore.tone import has_color
 
 if TYPE_CHECKING:
     from restore.colorizers import Engine
@@ -46,7 +47,7 @@ def color_sample(path: Path, options: PhotoOptions, engine: Engine) -> Sample:
     most = options.max_pixels * 1_000_000
     size = measure(path, most)
     photo = next(read_pages(path, most))
-    if photo.tone == "color" and options.already_color != "recolor":
+    if has_color(photo.tone) and options.already_color != "recolor":
         copied = path.stat().st_size if options.already_color == "keep" else 0
         return Sample(time.perf_counter() - begin, copied)
     container = TIFF if size.pages > 1 else result_container(photo.container, options.format)
