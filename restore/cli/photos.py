@@ -168,12 +168,14 @@ def _verify(options: PhotoOptions, *, quiet: bool, verbose: bool) -> None:
 def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:
     import warnings
 
+    from restore.memory import keep_freed_memory
     from restore.photos.pipeline import restore_photos
     from restore.progress import make_progress
     from restore.stopping import stop_gently
 
     # What Pillow warns of (odd metadata, large scans) either doesn't matter here or comes as an error as well.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    keep_freed_memory()
     with stop_gently() as stopping:
         summary = restore_photos(options, engine_options, make_progress(quiet=quiet, verbose=verbose), stopping)
     if summary.failed:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from restore.errors import InputError, RestoreError
 from restore.files import write_atomically
@@ -43,6 +43,12 @@ class Outcome:
             self.height, self.width = photo.luma.shape
             self.bits = 8 * photo.luma.dtype.itemsize
             self.tone = photo.tone
+
+    def facts(self, pages: int) -> dict[str, Any]:
+        """What the record says of a file of so many pages."""
+        notes = (f"{note} ({count} of {pages} pages)" if count < pages else note for note, count in self.notes.items())
+        size = {"width": self.width, "height": self.height, "bits": self.bits}
+        return size | {"tone": self.tone, "notes": tuple(notes)}
 
 
 class NothingToColor(Exception):

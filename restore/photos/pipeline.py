@@ -41,7 +41,7 @@ from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
 from restore.tone import has_color
-from restore.walk import PassedOver, Root
+from restore.walk import Root
 
 if TYPE_CHECKING:
     from restore.colorizers import Engine
@@ -157,10 +157,10 @@ class _Run:
             self._roots, self._options, self._done, self._wanted_engine, self._progress, self._fail, self._is_stopped
         )
         planned = self._until_stopped(plan(self._roots, self._options))
-        read = (item for item in map_in_threads(self._read, planned, self._jobs) if item is not None)
+        read = (item for item in map_in_threads(self._read, planned, self._jobs, self._settled) if item is not None)
         held = self._loader.hold(read, _bytes_of)
-        guessed = map_in_threads(self._guess, self._batches(held), self._jobs)
-        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        guessed = map_in_threads(self._guess, self._batches(held), self._jobs, _through_batch)
+        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs, _through)
         looked = look_at(written, self._options, self._fail)
         try:
             yield from (record for record in looked if record is not None)
@@ -191,10 +191,11 @@ class _Run:
         with self._lock:
             self.failure = self.failure or failure
 
+    def _settled(self, planned: Planned) -> Record | None:
+        return settled(planned, self._options, self._done)
+
     def _read(self, planned: Planned) -> _Loaded | _Large | Record | None:
-        record = settled(planned, self._options, self._done)
-        if record or isinstance(planned, PassedOver):
-            return record
+        assert isinstance(planned, PlannedPhoto)  # all others are settled
         self._forecast.wait()
         if self._is_stopped():
             return None
@@ -322,9 +323,7 @@ class _Run:
         photo = warn_of_negative(photo)
         if not self._options.provenance:
             return photo
-        xmp, sound = Provenance(engine.model_name, engine.model_sha256).add_to(photo.metadata.xmp)
-        notes = photo.notes if sound else (*photo.notes, "its XMP is broken and was left out")
-        return replace(photo, metadata=replace(photo.metadata, xmp=xmp), notes=notes)
+        return Provenance(engine.model_name, engine.model_sha256).mark(photo)
 
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
@@ -355,19 +354,8 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
-        record = replace(
-            record,
-            width=outcome.width,
-            height=outcome.height,
-            bits=outcome.bits,
-            tone=outcome.tone,
-            notes=tuple(
-                note if count == item.size.pages else f"{note} ({count} of {item.size.pages} pages)"
-                for note, count in outcome.notes.items()
-            ),
-            model=self._engine().model_name,
-            **maps.facts(),
-        )
+        facts = outcome.facts(item.size.pages) | maps.facts()
+        record = replace(record, **facts, model=self._engine().model_name)
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
@@ -392,6 +380,14 @@ class _Run:
 
 def _bytes_of(item: _Loaded | _Large | Record) -> int:
     return item.photo.luma.nbytes if isinstance(item, _Loaded) else 0
+
+
+def _through(item: _Guessed | _Large | Record) -> Record | None:
+    return item if isinstance(item, Record) else None
+
+
+def _through_batch(batch: list[_Loaded] | _Large | Record) -> list[_Guessed | _Large | Record] | None:
+    return [batch] if isinstance(batch, Record) else None
 
 
 class _RunOver(Exception):
