@@ -85,19 +85,8 @@ def networks(recipe: str) -> tuple[Model, nn.Module]:
     return model, judge
 
 
-def images_per_second(step: Callable[[], Any], steps: int, batch: int) -> float:
-    """One step of warm-up, then `steps` timed ones."""
-    step()
-    start = time.perf_counter()
-    for _ in range(steps):
-        step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return steps * batch / (time.perf_counter() - start)
-
-
 class Flow(NamedTuple):
-    """Images per second of a data path, and milliseconds that one took of all processors together."""
+    """Images per second, and milliseconds that one took of all processors together."""
 
     rate: float
     milliseconds: float
@@ -105,13 +94,26 @@ class Flow(NamedTuple):
 
 def flow(draw: Callable[[], Any], batch: int, seconds: float) -> Flow:
     """Draw batches for so long, after as many as workers prefetch."""
-    for _ in range(4 * os.cpu_count() + 10):  # type: ignore[operator]
+    for _ in range(4 * (os.cpu_count() or 1) + 10):
         draw()
+    return timed(draw, batch, lambda count, elapsed: elapsed >= seconds)
+
+
+def steps_flow(step: Callable[[], Any], batch: int, steps: int) -> Flow:
+    """So many training steps, after one of warm-up."""
+    step()
+    return timed(step, batch, lambda count, elapsed: count >= steps)
+
+
+def timed(call: Callable[[], Any], batch: int, enough: Callable[[int, float], bool]) -> Flow:
     start, busy, count = time.perf_counter(), processor_seconds(), 0
-    while time.perf_counter() < start + seconds:
-        draw()
-        count += batch
-    return Flow(count / (time.perf_counter() - start), 1000 * (processor_seconds() - busy) / count)
+    while not enough(count, time.perf_counter() - start):
+        call()
+        count += 1
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    images = count * batch
+    return Flow(images / (time.perf_counter() - start), 1000 * (processor_seconds() - busy) / images)
 
 
 def processor_seconds() -> float:
@@ -185,12 +187,12 @@ class OurStep:
             learner.set_rate(1.0)
         self.config, self.device = config, device
         self.data = batches(CropDataset(source, Framing.of(config), 0), config.batch, 0, workers, device.type == "cuda")
-        self.waited = 0.0
+        self.waited: float | None = None  # seconds; the first batch, for which workers start, does not count
 
     def __call__(self) -> None:
         start = time.perf_counter()
         batch = next(self.data)
-        self.waited += time.perf_counter() - start
+        self.waited = 0.0 if self.waited is None else self.waited + time.perf_counter() - start
         scaled_l, ab = network_input(batch.rgb.to(self.device, non_blocking=True), self.config, batch.numbers)
         self.learn([(scaled_l, ab)])
 
@@ -249,14 +251,14 @@ def main() -> None:
                 flush=True,
             )
         step = OurStep(resolve(given), folder, device, workers)
-        step()
-        step.waited = 0.0
-        ours = images_per_second(step, count, batch)
-        waiting = step.waited * ours / ((count + 1) * batch)
-        theirs = images_per_second(plain_step(recipe, plain_batches(folder, batch, workers), device), count, batch)
+        ours = steps_flow(step, batch, count)
+        waiting = (step.waited or 0.0) * ours.rate / (count * batch)
+        theirs = steps_flow(plain_step(recipe, plain_batches(folder, batch, workers), device), batch, count)
     print(
-        f"whole step: plain {theirs:.1f} images/s, restore {ours:.1f}, {ours / theirs:.2f} times "
-        f"({step.config.precision}; waiting for data {waiting:.1%}; {ours / PUBLISHED:.2f} of the P100's run)"
+        f"whole step\n  {'plain':26} {theirs.rate:7.2f} images/s  {theirs.milliseconds:6.0f} ms of a processor\n"
+        f"  {'restore':26} {ours.rate:7.2f} images/s  {ours.milliseconds:6.0f} ms   "
+        f"{ours.rate / theirs.rate:.2f} times, by processor time {theirs.milliseconds / ours.milliseconds:.2f}\n"
+        f"  {step.config.precision}; waiting for data {waiting:.1%}; {ours.rate / PUBLISHED:.2f} of the P100's run"
     )
 
 

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore import __version__
+from restore.calibration import Calibration
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
-from restore.merge import merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey
+from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
 from restore.options import MAX_SATURATION, EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
@@ -46,6 +47,7 @@ class EvalOptions:
         count: so many pictures, drawn by `seed`; None takes all.
         report: a JSON file.
         sheet: a PNG with samples: grey, ours, original.
+        calibration: measure also whether the model errs as much as it says.
     """
 
     data: Path
@@ -54,6 +56,7 @@ class EvalOptions:
     seed: int = 0
     report: Path | None = None
     sheet: Path | None = None
+    calibration: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.saturation <= MAX_SATURATION:
@@ -62,6 +65,8 @@ class EvalOptions:
             raise UsageError(f"--count {self.count} is too small", "Give 1 or more")
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed} is negative", "Give 0 or more")
+        if self.calibration and self.saturation != 1.0:
+            raise UsageError("--calibration measures the guess as it is", "Leave --saturation out")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Evaluation:
     Args:
         broken: pictures that could not be read.
         grey: names of originals without colour; they say nothing about colouring, and are not in the scores.
+        calibration: doubt and error of the pictures' pixels, where it was asked for.
     """
 
     scores: PhotoScores
@@ -87,12 +93,13 @@ class Evaluation:
     engine: dict[str, Any]
     options: EvalOptions
     engine_options: EngineOptions
+    calibration: Calibration | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report; figures that are not finite become null, which JSON can say."""
         scores = self.scores
         options = {**asdict(self.options), **asdict(self.engine_options)}
-        return {
+        facts = {
             "version": __version__,
             "command": "eval photos",
             "protocol": PROTOCOL,
@@ -112,6 +119,10 @@ class Evaluation:
             "broken": [asdict(broken) for broken in self.broken],
             "grey_originals": self.grey,
         }
+        if self.calibration:
+            correlation = finite({"rank_correlation": self.calibration.rank_correlation()})
+            facts["calibration"] = correlation | {"groups": [asdict(group) for group in self.calibration.groups()]}
+        return facts
 
 
 def finite(figures: dict[str, float]) -> dict[str, float | None]:
@@ -197,13 +208,18 @@ def evaluate_photos(
         chosen = np.random.default_rng(options.seed).permutation(len(source))[: options.count]
         source = source.select(np.sort(chosen))
     engine = load_engine(engine_options)
+    calibration = Calibration() if options.calibration else None
+    if calibration:
+        engine.check_knows_doubt("--calibration")
+        if engine_options.calm:
+            raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
     intake = _Intake(source, engine.size)
     meter = PhotoMeter()
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
 
     samples = intake.samples()
     while group := list(islice(samples, engine.batch)):
-        for sample, coloured in zip(group, _colour(engine, group, options.saturation), strict=True):
+        for sample, coloured in zip(group, _colour(engine, group, options.saturation, calibration), strict=True):
             # Spread over the data: the next row once so many pictures have gone by.
             if options.sheet and meter.count * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
@@ -222,7 +238,7 @@ def evaluate_photos(
     facts = {
         name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
     }
-    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options)
+    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options, calibration)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
     if options.report:
@@ -231,9 +247,15 @@ def evaluate_photos(
     return result
 
 
-def _colour(engine: Engine, group: list[_Sample], saturation: float) -> Iterator[Rgb]:
-    for sample, ab in zip(group, engine.predict([sample.view for sample in group]), strict=True):
-        yield np.asarray(merge_rgb(sample.luma, small_chroma(sample.view, ab, saturation)), np.uint8)
+def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
+    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None)
+    for sample, guess in zip(group, guesses, strict=True):
+        coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], saturation))
+        rgb = np.asarray(coloured, np.uint8)
+        if calibration:
+            error = np.linalg.norm(reduced_ab(rgb) - reduced_ab(sample.original), axis=2)
+            calibration.add(enlarged_doubt(sample.view, guess[2], *error.shape), error)
+        yield rgb
 
 
 def _thumbnails(*pictures: Rgb) -> tuple[Rgb, Rgb, Rgb]:

@@ -24,7 +24,7 @@ from restore.files import write_atomically
 from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, FrameFigures, Steadiness, compare
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
-from restore.tone import find_tone
+from restore.tone import find_tone, has_color
 from restore.video.color_frames import BLOCK, ColoredFrame, ColorSettings, color_frames
 from restore.video.film import Film, describe
 from restore.video.pipeline import load_film_engine
@@ -219,7 +219,7 @@ def _has_color(film: Film, count: int | None) -> bool:
         looked += 1
         if frame.chroma is not None:
             picture = Image.fromarray(rgb_from_planes((frame.luma, *frame.chroma), film.form))
-            colored += find_tone(picture) == "color"
+            colored += has_color(find_tone(picture))
     return looked == 0 or 2 * colored >= looked
 
 

@@ -128,7 +128,7 @@ class _RowSampler:
     def __init__(self, planes: FloatArray, height: int, width: int) -> None:
         rows = cv2.resize(planes, (width, planes.shape[0]), interpolation=cv2.INTER_LINEAR)
         # Channel planes of their own: one contiguous pass each.
-        self.rows = [np.ascontiguousarray(channel) for channel in cv2.split(rows)]
+        self.rows = cv2.split(rows)
         position = (np.arange(height, dtype=np.float64) + 0.5) * planes.shape[0] / height - 0.5
         position = position.clip(0, planes.shape[0] - 1)
         self.first = position.astype(np.intp)
@@ -150,10 +150,10 @@ class _RowSampler:
 def _gamut_scale(cb: FloatArray, cr: FloatArray, below: FloatArray, above: FloatArray, matrix: Matrix) -> FloatArray:
     """The factor ≤ 1 on chroma that keeps R, G and B in range, with so much room `below` and `above` the luma."""
     red, blue = cr * np.float32(matrix.cr_to_r), cb * np.float32(matrix.cb_to_b)
-    green = cb * np.float32(matrix.cb_to_g)
-    green += cr * np.float32(matrix.cr_to_g)
+    green, most = cb * np.float32(matrix.cb_to_g), cr * np.float32(matrix.cr_to_g)
+    green += most
     tiny = np.float32(1e-6)
-    most = np.maximum(red, green)
+    np.maximum(red, green, out=most)
     np.maximum(most, blue, out=most)
     np.maximum(most, tiny, out=most)
     least = np.minimum(red, green, out=green)
@@ -179,6 +179,12 @@ def _strips(height: int, width: int, size: int) -> list[tuple[int, int]]:
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
+def _rounded(values: FloatArray, plus: int, like: Luma) -> Luma:
+    """Values and a constant, in one pass: rounded to whole levels, and kept in the range of the type of `like`."""
+    add: Any = cv2.add  # whose annotations know no numbers
+    return cast(Luma, add(values, float(plus), dtype=cv2.CV_8U if like.dtype == np.uint8 else cv2.CV_16U))
+
+
 class RgbMerger:
     """Colour rows whose grey is `luma`, made when they are asked for: a huge scan is never whole in memory as RGB.
 
@@ -192,7 +198,9 @@ class RgbMerger:
     def __init__(self, luma: Luma, chroma: SmallChroma) -> None:
         self._luma = luma
         self._size = chroma.planes.shape[0]
-        self._sampler = _RowSampler(chroma.planes, *luma.shape)
+        self._full = np.float32(np.iinfo(luma.dtype).max)
+        planes = chroma.planes * np.array((1, self._full, 1, self._full), np.float32)
+        self._sampler = _RowSampler(planes, *luma.shape)
 
     def rows(self, top: int, bottom: int) -> Luma:
         """(bottom - top, W, 3) RGB of the depth of the luma."""
@@ -205,18 +213,23 @@ class RgbMerger:
         return result
 
     def _merge(self, top: int, bottom: int, result: Luma) -> None:
-        full = np.float32(np.iinfo(self._luma.dtype).max)
-        cb_gain, cb_offset, cr_gain, cr_offset = self._sampler.strip(top, bottom)
+        blue, cb_offset, red, cr_offset = self._sampler.strip(top, bottom)
         levels = self._luma[top:bottom].astype(np.float32)
-        cb, cr = cb_gain * levels + cb_offset * full, cr_gain * levels + cr_offset * full
-        scale = _gamut_scale(cb, cr, levels, full - levels, BT601)
-        red = np.rint(levels + np.float32(BT601.cr_to_r) * (scale * cr))
-        blue = np.rint(levels + np.float32(BT601.cb_to_b) * (scale * cb))
-        green = levels - np.float32(BT601.red) * red - np.float32(BT601.blue) * blue
-        green = np.rint(green / np.float32(BT601.green))
-        # Only float32 rounding can leave the range, by less than a level.
-        for i, channel in enumerate((red, green, blue)):
-            result[..., i] = np.clip(channel, 0, full)
+        # In place, as a strip and what is made of it shall stay in the cache.
+        for plane, offset in ((blue, cb_offset), (red, cr_offset)):
+            plane *= levels
+            plane += offset
+        scale = _gamut_scale(blue, red, levels, self._full - levels, BT601)
+        green = levels.copy()
+        for plane, gain, weight in ((red, BT601.cr_to_r, BT601.red), (blue, BT601.cb_to_b, BT601.blue)):
+            plane *= scale
+            plane *= np.float32(gain)
+            plane += levels
+            np.rint(plane, out=plane)
+            green -= np.multiply(plane, np.float32(weight), out=cb_offset)
+        green *= np.float32(1 / BT601.green)
+        # Only float32's own rounding can leave the range, by less than a level.
+        cv2.merge([_rounded(plane, 0, result) for plane in (red, green, blue)], dst=result)
 
 
 def merge_rgb(luma: Luma, chroma: SmallChroma) -> Luma:
@@ -284,24 +297,28 @@ def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> 
     """
     height, width = -(-luma.shape[0] // form.down), -(-luma.shape[1] // form.across)
     results = (np.empty((height, width), luma.dtype), np.empty((height, width), luma.dtype))
-    sampler = _RowSampler(chroma.planes, height, width)
     span, gain = np.float32(form.luma_span), np.float32(form.chroma_span / form.luma_span)
-    least, most = form.neutral - form.chroma_span / 2, form.neutral + form.chroma_span / 2
+    sampler = _RowSampler(chroma.planes * np.array((1, span, 1, span), np.float32), height, width)
     for top, bottom in _strips(height, width, chroma.planes.shape[0]):
         cb_gain, cb_offset, cr_gain, cr_offset = sampler.strip(top, bottom)
         rows = luma[form.down * top : form.down * bottom]
         dark, bright = (plane.astype(np.float32) for plane in _block_range(rows, form))
         if form.black:  # luma below black and above white is kept, but has no room for chroma
             dark, bright = ((plane - form.black).clip(0, span) for plane in (dark, bright))
-        middle = (dark + bright) * np.float32(0.5)
-        planes = (cb_gain * middle + cb_offset * span, cr_gain * middle + cr_offset * span)
-        scale = _gamut_scale(*planes, dark, span - bright, form.matrix) * gain
-        for plane, result in zip(planes, results, strict=True):
+        middle = dark + bright
+        middle *= np.float32(0.5)
+        # In place, as strips and what is made of them shall stay in the cache.
+        for plane, offset in ((cb_gain, cb_offset), (cr_gain, cr_offset)):
+            plane *= middle
+            plane += offset
+        above = np.subtract(span, bright, out=bright)
+        scale = _gamut_scale(cb_gain, cr_gain, dark, above, form.matrix)
+        scale *= gain
+        for plane, result in zip((cb_gain, cr_gain), results, strict=True):
             plane *= scale
-            plane += np.float32(form.neutral)
-            np.clip(plane, max(least, 0), min(most, form.neutral * 2 - 1), out=plane)
-            plane += np.float32(0.5)  # the conversion cuts off
-            result[top:bottom] = plane
+            # In gamut, half a level at the upper end is all that can be too much.
+            rounded = _rounded(plane, form.neutral, luma)
+            result[top:bottom] = rounded if form.depth in (8, 16) else np.minimum(rounded, 2 * form.neutral - 1)
     return results
 
 
@@ -311,6 +328,8 @@ def _block_range(rows: Luma, form: YuvForm) -> Iterator[Luma]:
     odd_rows, odd_columns = rows.shape[0] % form.down, rows.shape[1] % form.across
     if odd_rows or odd_columns:
         rows = cast(Luma, np.pad(rows, ((0, odd_rows), (0, odd_columns)), mode="edge"))
+    # Columns apart first: every pass that follows is over neighbours in memory.
+    columns: Any = (rows,) if form.across == 1 else cv2.split(rows.reshape(rows.shape[0], -1, 2))
     for pick in (np.minimum, np.maximum):
-        block = rows if form.down == 1 else pick(rows[0::2], rows[1::2])
-        yield block if form.across == 1 else pick(block[:, 0::2], block[:, 1::2])
+        block = columns[0] if form.across == 1 else pick(*columns)
+        yield block if form.down == 1 else pick(block[0::2], block[1::2])

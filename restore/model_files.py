@@ -7,6 +7,7 @@ from pathlib import Path
 
 from restore.errors import ModelError
 
+COMMUNITY_SUFFIXES = (".pth", ".pt")
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
 
@@ -29,7 +30,8 @@ def find_checkpoint(name: str) -> Path:
         return path
     known = ", ".join(file.stem for file in shipped_models()) or "none"
     raise ModelError(
-        f"no model named {name!r}, and no such file", f"Known names: {known}; or give a .safetensors or .onnx file"
+        f"no model named {name!r}, and no such file",
+        f"Known names: {known}; or give a .safetensors, .onnx or .pth file",
     )
 
 

@@ -34,6 +34,7 @@ class EngineOptions:
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
         style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
         calm: how much less saturation where the model is unsure, 0 (off) to 1.
+        dropout: leave the noise of a GAN's generator on, the same for every picture.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
         runtime: what computes; None takes what suits the machine. Kept likewise.
     """
@@ -44,6 +45,7 @@ class EngineOptions:
     size: int | None = None
     style: Style | None = None
     calm: float = 0.0
+    dropout: bool = False
     dtype: str | None = None
     runtime: Runtime | None = None
 

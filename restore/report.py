@@ -17,6 +17,9 @@ from restore.files import exists, is_folder, open_atomically, output_error, remo
 Status = Literal["done", "kept", "skipped", "failed"]
 STATUSES: tuple[Status, ...] = ("done", "kept", "skipped", "failed")
 
+NEGATIVE = "it looks like a negative: if it is one, invert it first"
+"""The note that is said during the run, too."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -26,7 +29,7 @@ class Record:
         reason: why it was kept, skipped or failed; "" where it was done.
         bits: a sample of the source, or rather of what is left of it in the result: 8 or 16.
         pages: pictures in the file.
-        tone: `neutral`, `toned` or `color`, "" where the file was not looked at.
+        tone: `neutral`, `toned`, `tinted` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
         sha256: of `source` and `result`, where a result was written.
@@ -57,6 +60,11 @@ class Record:
     confidence: tuple[Path, ...] = ()
     doubt: float | None = None
     film: Mapping[str, Any] | None = None
+
+    @property
+    def warning(self) -> str:
+        """The note that is not for the report alone, or ""."""
+        return next((note for note in self.notes if note.startswith(NEGATIVE)), "")
 
     def as_json(self) -> dict[str, Any]:
         """The record as it stands in the report."""
@@ -89,17 +97,24 @@ class Summary:
 
     counts: Counter[str] = field(default_factory=Counter)
     already_done: int = 0
+    negatives: int = 0
     seconds: float = 0.0
 
     def add(self, record: Record) -> None:
         """Count a record."""
         self.counts[record.status] += 1
         self.already_done += record.already_done
+        self.negatives += bool(record.warning)
 
     @property
     def counts_by_status(self) -> dict[str, int]:
         """Every status and how many files have it, in their usual order."""
         return {status: self.counts[status] for status in STATUSES}
+
+    @property
+    def counts_shown(self) -> dict[str, int]:
+        """What is printed at the end: every status, and probable negatives where there are some."""
+        return self.counts_by_status | ({"probably negative": self.negatives} if self.negatives else {})
 
     @property
     def failed(self) -> int:

@@ -1,7 +1,8 @@
-"""Telling grey and toned (sepia, cyanotype, yellowed) photos from those that have colour."""
+"""Telling grey, toned (sepia, cyanotype, yellowed) and hand-tinted photos from those that were taken in colour."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import cv2
@@ -9,52 +10,91 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Tone = Literal["neutral", "toned", "color"]
+Tone = Literal["neutral", "toned", "tinted", "color"]
+FloatArray = npt.NDArray[np.float32]
 
 _THUMBNAIL = 96
-_BANDS = 12
-# All in Lab units. The limits were set on colour photos of many kinds and on scans of old prints: 0.8 % of the colour
-# photos, those with next to no colour, pass for toned; a print whose toning is patchy passes for colour.
+# All in Lab units; docs/archives.md says how they were found, and how often they err.
 _NEUTRAL_CHROMA = 3.0
-_TONED_SPREAD = 3.5
-_TONED_SIDEWAYS = 1.5
-_TONED_TURN = 5.0
-# With fewer pixels every one is a band of its own, and any picture would look toned.
+_TONED_PATCH, _TONED_SHARE = 3.2, 0.06
+_PAINT = 5.0
+_TINTED_REST = 1.3
+_TURN = 5.0
+_LEAST_REST = 0.5
+# With fewer pixels any picture would look toned.
 _FEWEST_PIXELS = 256
+# Of the toning: its colour at so many lightnesses, linear in between, and how fast a pixel loses its say when it
+# differs. The pulls keep colours that few pixels have near neutral, and the fading even.
+_KNOTS, _ROUNDS, _SOFT = 8, 4, 1.5
+_PULL_TO_GREY, _PULL_TO_EVEN = 0.5, 2.0
+_FADING = (0.2, 3.0)
+
+
+def has_color(tone: Tone) -> bool:
+    """Whether a photo has colours of its own, photographed or painted, that colouring it would replace."""
+    return tone in ("tinted", "color")
 
 
 def find_tone(picture: Image.Image) -> Tone:
     """What a picture's colour is.
 
-    Toning gives each luminance one colour: in narrow bands of L the spread of ab is small, and what spread there is
-    (fading, yellowing) lies along the hue of the toning. Objects of different colour spread it in all directions, or
-    give each luminance another hue, where there are few of them.
+    Toning gives each lightness one colour, more or less of it from place to place where it has faded. It is found as
+    most of the picture has it. A toned picture has nothing else; in a hand-tinted one, a few places differ by their
+    paint, and the rest does not at all; in one taken in colour, everything differs a little.
 
     Args:
         picture: mode RGB, sRGB.
     """
     scale = min(1.0, _THUMBNAIL / max(picture.size))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    small = picture.resize(size, Image.Resampling.BOX)
-    lab = cv2.cvtColor(np.asarray(small, np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
-    lightness, ab = lab[..., 0].ravel(), lab[..., 1:].reshape(-1, 2)
-    if np.percentile(np.hypot(ab[:, 0], ab[:, 1]), 99.5) < _NEUTRAL_CHROMA:
+    small = np.asarray(picture.resize(size, Image.Resampling.BOX), np.float32)
+    lab = np.asarray(cv2.cvtColor(small / np.float32(255), cv2.COLOR_RGB2LAB), np.float32)
+    if np.percentile(_length(lab[..., 1:]), 99.5) < _NEUTRAL_CHROMA:
         return "neutral"
-    if len(ab) < _FEWEST_PIXELS:
+    if size[0] * size[1] < _FEWEST_PIXELS:
         return "color"
-    band = np.minimum((lightness * _BANDS / 100).astype(np.intp), _BANDS - 1)
-    count = np.maximum(np.bincount(band, minlength=_BANDS), 1)
-    means = np.stack([np.bincount(band, ab[:, i], _BANDS) / count for i in (0, 1)], axis=1)
-    hue = np.linalg.svd(ab, full_matrices=False)[2][0]
-    across = np.array([-hue[1], hue[0]])
-    spread = ab - means[band]
-    toned = (
-        _rms(np.hypot(spread[:, 0], spread[:, 1])) < _TONED_SPREAD
-        and _rms(spread @ across) < _TONED_SIDEWAYS
-        and _rms(ab @ across) < _TONED_TURN
-    )
-    return "toned" if toned else "color"
+    toning = _toning(lab)
+    # Few things of one lightness and colour each, such as a poster's, would look toned but for this.
+    _, extents, _ = np.linalg.svd(toning.reshape(-1, 2), full_matrices=False)
+    if extents[1] > _TURN * math.sqrt(size[0] * size[1]):
+        return "color"
+    rest = lab[..., 1:] - toning
+    # Grain and compression differ from the toning too, and more where it is strong: averaging takes most of it away.
+    patches = np.percentile(_length(np.asarray(cv2.blur(rest, (5, 5)))), 99.5)
+    if patches < _TONED_PATCH + _TONED_SHARE * _length(toning).mean():
+        return "toned"
+    differs = _length(rest)
+    bare = differs[differs < _PAINT]
+    return "tinted" if bare.size > _LEAST_REST * differs.size and bare.mean() < _TINTED_REST else "color"
 
 
-def _rms(values: npt.NDArray[np.floating]) -> float:
-    return float(np.sqrt(np.square(values).mean()))
+def _toning(lab: FloatArray) -> FloatArray:
+    """The ab (H, W, 2) that toning gives each pixel: a colour for its lightness, times a fading that is quadratic in
+    its place; both by least squares, in which pixels that differ count less and less."""
+    height, width = lab.shape[:2]
+    ab = lab[..., 1:].reshape(-1, 2)
+    position = np.clip(lab[..., 0].ravel() * np.float32((_KNOTS - 1) / 100), 0, _KNOTS - 1)
+    shares = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(_KNOTS, dtype=np.float32)))
+    y, x = (side.ravel() for side in np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32))
+    places = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    pull = np.diag([1e-6] + [_PULL_TO_EVEN * len(ab)] * (places.shape[1] - 1))
+    fading: npt.NDArray[np.floating] = np.ones(len(ab), np.float32)
+    says = fading
+    for _ in range(_ROUNDS):
+        scaled = shares * fading[:, None]
+        weighted = (scaled * says[:, None]).T
+        colours = np.linalg.solve(weighted @ scaled + _PULL_TO_GREY * np.eye(_KNOTS), weighted @ ab)
+        even = shares @ colours
+        weighted = (places * says[:, None]).T
+        strength = np.linalg.solve(
+            (weighted * (even * even).sum(axis=1)) @ places + pull, weighted @ (ab * even).sum(axis=1)
+        )
+        fading = np.clip(places @ strength, *_FADING)
+        fading /= fading.mean()
+        differs = _length(ab - even * fading[:, None])
+        says = 1 / (1 + (differs / max(1.0, _SOFT * float(np.median(differs)))) ** 2)
+    return np.asarray(even * fading[:, None], np.float32).reshape(height, width, 2)
+
+
+def _length(vectors: npt.NDArray[np.floating]) -> FloatArray:
+    return np.asarray(np.hypot(vectors[..., 0], vectors[..., 1]), np.float32)

@@ -80,7 +80,8 @@ class PictureCache:
                     key = hashlib.blake2b(os.fsencode(name), digest_size=20).digest()  # LMDB's are 511 bytes at most
                     value = reader.get(key)
                     if value is None:
-                        return made.setdefault(key, make())
+                        made[key] = made[key] if key in made else make()
+                        return made[key]
                     height, width = np.frombuffer(value, _SHAPE, 2)
                     return np.frombuffer(value, np.uint8, offset=2 * _SHAPE.itemsize).reshape(height, width, 3)
 
@@ -95,7 +96,7 @@ class PictureCache:
         if self.most is not None and _used(environment) + size > self.most:
             self.full = f"it has reached {self.most / 1e9:g} GB"
         elif disk.free - size < _LEAVE_FREE * disk.total:
-            self.full = f"its disk has {disk.free / 1e9:.1f} GB left"
+            self.full = "its disk is nearly full"
         if self.full:
             return
         try:

@@ -18,7 +18,10 @@ from train.presets import read_config, resolve
 
 _PATHS = ("data", "val", "init", "encoder_weights", "feature_weights")
 
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --output, with its own settings.")]
+_Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run in --output, with its own settings, from its last saved state."),
+]
 _Config = Annotated[Path | None, typer.Option(help="Options from a TOML file, or a run's config.json.")]
 _Plot = Annotated[Path | None, typer.Option(help="Draw the curves of a run as RUN/curves.png, and train nothing.")]
 _Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing.")]
@@ -35,6 +38,7 @@ def build_command() -> typer.Typer:
             typer.echo(f"wrote {plot_run(plot)}")
             return
         resolved = _resumed(given, config) if resume else _new(given, config)
+        resume = resume and (resolved.folder / STATE_NAME).exists()  # else it ended before it saved anything
         # Threads that wait for each other sleep rather than spin: as fast on a quiet machine, and ten times as fast
         # beside another busy process. OpenMP reads it when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -108,11 +112,7 @@ def _new(given: dict[str, Any], file: Path | None) -> TrainConfig:
     name = f"{config.recipe}{'-' + config.preset if config.preset else ''}-{time.strftime('%Y%m%d-%H%M%S')}"
     config = replace(config, **absolute, output=config.output or f"runs/{name}")
     if (config.folder / CONFIG_NAME).exists() and os.environ.get("RANK", "0") == "0":
-        if (config.folder / STATE_NAME).exists():
-            raise OutputError(f"{config.folder} holds a run already", "Give another --output, or --resume")
-        raise OutputError(
-            f"{config.folder} holds a run that ended before it saved anything", "Delete it, or give another --output"
-        )
+        raise OutputError(f"{config.folder} holds a run already", "Give another --output, or --resume")
     return config
 
 

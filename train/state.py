@@ -95,7 +95,7 @@ def load_state(folder: Path, networks: Mapping[str, nn.Module]) -> Saved:
     """The inverse of `save_state`; fills the networks.
 
     Raises:
-        InputError: no state in this folder, or a damaged one.
+        InputError: a damaged state.
     """
     path = folder / STATE_NAME
     try:
@@ -103,11 +103,6 @@ def load_state(folder: Path, networks: Mapping[str, nn.Module]) -> Saved:
         for name, network in networks.items():
             network.load_state_dict(content["networks"][name])
         return Saved(RunState(**content["state"]), content["learners"])
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{folder} holds no {STATE_NAME}: the run ended before it saved anything",
-            "Delete the folder and start anew",
-        ) from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
             f"{path} is damaged: {str(error).splitlines()[0]}", "Start anew from best.safetensors with --init"

@@ -62,10 +62,10 @@ def main() -> None:
     except SystemExit as error:
         # typer makes this of KeyboardInterrupt, without a word.
         if error.code == INTERRUPTED_EXIT_CODE:
-            _say("interrupted. Run the same command again to go on")
+            _say(f"interrupted. {_how_to_go_on()}")
         raise
     except Terminated:
-        _say("terminated. Run the same command again to go on")
+        _say(f"terminated. {_how_to_go_on()}")
         sys.exit(TERMINATED_EXIT_CODE)
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; Python would complain once more at exit.
@@ -76,6 +76,12 @@ def main() -> None:
             traceback.print_exc()
         _say(f"unexpected {type(error).__name__}: {error}. Please report it, with what RESTORE_DEBUG=1 prints")
         sys.exit(1)
+
+
+def _how_to_go_on() -> str:
+    if sys.argv[1:2] == ["train"]:
+        return "`restore train --resume --output RUN` goes on, where the run had begun"
+    return "Run the same command again to go on"
 
 
 def _say(text: str) -> None:

@@ -41,10 +41,16 @@ def photos(
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
+    dropout: Annotated[
+        bool, typer.Option("--dropout/--no-dropout", help="Leave the noise of a GAN's generator on.")
+    ] = False,
     count: Annotated[int | None, typer.Option(help="Measure so many, drawn by --seed. [default: all]")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write samples (grey, ours, original) to this PNG.")] = None,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="Measure also whether the model errs as much as it says.")
+    ] = False,
 ) -> None:
     """Grey colour photos, colour them again, and compare: PSNR, colourfulness, ab RMSE, AuC; all-grey beside it."""
     from rich.console import Console
@@ -52,8 +58,10 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
-    options = EvalOptions(data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet)
+    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
+    options = EvalOptions(
+        data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet, calibration=calibration
+    )
     messages = Console(stderr=True, highlight=False)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("measuring", total=None)
@@ -180,6 +188,14 @@ def _print(result: Evaluation, console: Console) -> None:
     if result.broken:
         lines.append(f"Could not be read: {len(result.broken)}")
         lines += _some([f"  {broken.path}: {broken.error}" for broken in result.broken])
+    if result.calibration:
+        lines += ["How far off the colour is, in Lab units, by how far off it is said to be:"]
+        lines += [f"  {'said':>13s}  {'mean':>5s}  {'measured':>8s}"]
+        lines += [
+            f"  {f'{group.least:.1f} to {group.most:.1f}':>13s}  {group.stated:5.1f}  {group.measured:8.1f}"
+            for group in result.calibration.groups()
+        ]
+        lines += [f"  rank correlation {result.calibration.rank_correlation():.3f}"]
     for path in (result.options.report, result.options.sheet):
         if path:
             lines.append(f"Written: {path}")

@@ -28,6 +28,9 @@ def photos(
     ] = None,
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
+    dropout: Annotated[
+        bool, typer.Option("--dropout/--no-dropout", help="Leave the noise of a GAN's generator on.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="Format of the results.")] = "keep",
     quality: Annotated[int, typer.Option(help="Quality of JPEG and WebP, 1 to 100.")] = 95,
     recursive: Annotated[bool, typer.Option("--recursive/--no-recursive", help="Go into sub-folders.")] = True,
@@ -77,8 +80,8 @@ def photos(
     """Colour photos: a coloured copy of each, in the same tree of folders. Originals are never touched."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
-    if verify and (dry_run or overwrite or compare or sheet):
-        raise UsageError("--verify only reads", "Leave --dry-run, --overwrite, --compare and --sheet out")
+    if verify and (dry_run or overwrite or compare or sheet or confidence):
+        raise UsageError("--verify only reads", "Leave --dry-run, --overwrite, --compare, --sheet and --confidence out")
     if dry_run and (report or sheet):
         raise UsageError("--report and --sheet tell of a run, and --dry-run does none", "Leave one of them out")
     options = PhotoOptions(
@@ -103,7 +106,7 @@ def photos(
         sheet=sheet,
         confidence=confidence,
     )
-    engine_options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
     if sweep:
         _sweep(sweep, options, engine_options)
         return
@@ -133,10 +136,10 @@ def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: boo
 
 def _sweep(path: Path, options: PhotoOptions, engine_options: EngineOptions) -> None:
     given = (options.output, options.report, options.sheet, options.compare, options.dry_run, options.verify)
-    if any(given) or options.saturation != 1.0:
+    if any(given) or options.confidence or options.saturation != 1.0:
         raise UsageError(
             "--sweep only draws a sheet, at saturations of its own",
-            "Leave --saturation, --output, --report, --sheet, --compare, --dry-run and --verify out",
+            "Leave --saturation, --output, --report, --sheet, --compare, --confidence, --dry-run and --verify out",
         )
     photo, *others = options.inputs
     if others or photo.is_dir():
@@ -165,12 +168,14 @@ def _verify(options: PhotoOptions, *, quiet: bool, verbose: bool) -> None:
 def _restore(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool, verbose: bool) -> None:
     import warnings
 
+    from restore.memory import keep_freed_memory
     from restore.photos.pipeline import restore_photos
     from restore.progress import make_progress
     from restore.stopping import stop_gently
 
     # What Pillow warns of (odd metadata, large scans) either doesn't matter here or comes as an error as well.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    keep_freed_memory()
     with stop_gently() as stopping:
         summary = restore_photos(options, engine_options, make_progress(quiet=quiet, verbose=verbose), stopping)
     if summary.failed:

@@ -10,7 +10,7 @@ from typing import Any
 from restore.colorizers.base import VIVIDNESS
 from restore.colorizers.loading import find_twin
 from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
-from restore.model_files import find_checkpoint, sha256
+from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint, sha256
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,12 @@ class Description:
     """A model as a user sees it.
 
     Args:
-        kind: `checkpoint` (PyTorch) or `onnx`.
+        kind: `checkpoint` (PyTorch), `onnx` or `community`.
         source_sha256: of the checkpoint that an exported model was made from.
         exported: the exported form that runs instead of a checkpoint on a CPU, where there is a current one.
         size_multiple: what `--size` has to be a multiple of.
         styles: what `--style` can be.
+        knows_doubt: whether it can say how sure it is.
         network: architecture, its arguments and the head, as in the checkpoint.
         training: the record that training left.
     """
@@ -37,6 +38,7 @@ class Description:
     working_size: int
     size_multiple: int
     styles: tuple[str, ...]
+    knows_doubt: bool
     licence: str
     network: dict[str, Any]
     training: dict[str, Any]
@@ -51,6 +53,7 @@ class Description:
             "on CPUs": self.exported,
             "working size": f"{self.working_size}; --size takes multiples of {self.size_multiple}",
             "styles": ", ".join(self.styles) or "none",
+            "doubt": "known: --calm and --confidence work" if self.knows_doubt else "not known",
             "network": json.dumps(self.network),
             "training": json.dumps(self.training),
             "licence": self.licence,
@@ -64,9 +67,12 @@ def describe(model: str) -> Description:
 
     Raises:
         ModelError: no such model, or a damaged one.
-        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed.
+        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed; a community checkpoint, and spandrel
+            is not.
     """
     path = find_checkpoint(model)
+    if path.suffix.lower() in COMMUNITY_SUFFIXES:
+        return _describe_community(path)
     return _describe_onnx(path) if path.suffix.lower() == SUFFIX else _describe_checkpoint(path)
 
 
@@ -84,9 +90,32 @@ def _describe_onnx(path: Path) -> Description:
         working_size=info.working_size,
         size_multiple=info.size_multiple,
         styles=tuple(VIVIDNESS) if info.has_styles else (),
+        knows_doubt=exported.knows_doubt,
         licence=info.licence,
         network={key: value for key, value in info.config.items() if key != "working_size"},
         training=info.training,
+    )
+
+
+def _describe_community(path: Path) -> Description:
+    from restore.colorizers.community import LICENCE, CommunityColorModel
+
+    model = CommunityColorModel(path)
+    return Description(
+        name=model.name,
+        path=path,
+        kind="community",
+        megabytes=path.stat().st_size / 1e6,
+        sha256=model.sha256,
+        source_sha256=None,
+        exported=None,
+        working_size=model.working_size,
+        size_multiple=model.size_multiple,
+        styles=(),
+        knows_doubt=False,
+        licence=LICENCE,
+        network={"architecture": "DDColor", "tags": model.tags},
+        training={},
     )
 
 
@@ -108,6 +137,7 @@ def _describe_checkpoint(path: Path) -> Description:
         working_size=model.config.working_size,
         size_multiple=int(model.generator.input_multiple),  # type: ignore[arg-type]
         styles=tuple(VIVIDNESS) if isinstance(model.head, ClassesHead) else (),
+        knows_doubt=isinstance(model.head, ClassesHead),
         licence=info.licence,
         network={"generator": asdict(model.config.generator), "head": asdict(model.config.head)},
         training=info.training,

@@ -11,8 +11,8 @@ from restore.colorizers.base import ColorModel
 from restore.colorizers.devices import computes_on_cpu, has_amx
 from restore.colorizers.engine import Engine
 from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
-from restore.errors import ModelError
-from restore.model_files import find_checkpoint, sha256
+from restore.errors import ModelError, UsageError
+from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint, sha256
 from restore.options import EngineOptions, Style
 
 
@@ -29,8 +29,9 @@ def load_engine(
     Raises:
         ModelError: no such model, or a damaged one.
         DeviceError: the device is not there.
-        UsageError: a style or a working size that the model can't take.
-        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed.
+        UsageError: a style or a working size that the model can't take, or dropout that it has not.
+        MissingDependencyError: an ONNX model, and ONNX Runtime is not installed; a community checkpoint, and spandrel
+            is not.
     """
     return Engine(_load_model(options, preferred, long_work), options, callers)
 
@@ -71,9 +72,17 @@ class KeptEngines:
 def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool) -> ColorModel:
     path = find_checkpoint(options.model)
     if path.suffix.lower() == SUFFIX:
+        if options.dropout:
+            raise UsageError(f"--dropout: {path} was exported without it", "Give the checkpoint it was made from")
         exported = OnnxColorModel(path)
         exported.choose_style(options.style, preferred)
         return exported
+    if path.suffix.lower() in COMMUNITY_SUFFIXES:
+        if options.dropout:
+            raise UsageError(f"--dropout: {path} has none", "Give a GAN's checkpoint of restore train")
+        from restore.colorizers.community import CommunityColorModel
+
+        return CommunityColorModel(path, options.style)
     if options.runtime != "torch" and (options.runtime or _prefers_onnx(options, long_work)):
         twin = find_twin(path)
         if twin is not None:
@@ -86,12 +95,12 @@ def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool
             )
     from restore.colorizers.network import NetworkColorModel
 
-    return NetworkColorModel.from_file(path, options.style, preferred)
+    return NetworkColorModel.from_file(path, options.style, preferred, options.dropout)
 
 
 def _prefers_onnx(options: EngineOptions, long_work: bool) -> bool:
     """Told by the machine alone, never by timing: the same picture comes out the same each time."""
-    if options.dtype not in (None, OnnxColorModel.dtype) or not computes_on_cpu(options.device):
+    if options.dropout or options.dtype not in (None, OnnxColorModel.dtype) or not computes_on_cpu(options.device):
         return False
     return not (long_work and has_amx()) and find_spec("onnxruntime") is not None
 

@@ -13,6 +13,7 @@ from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
 from restore.colorizers.base import FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
+from restore.errors import UsageError
 from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
 from restore.options import Runtime, Style
@@ -33,6 +34,30 @@ def fold_batch_norms(module: nn.Module) -> None:
                 module[i + 1] = nn.Identity()
 
 
+class FixedNoise(nn.Module):
+    """Dropout that stays on when colouring, as the noise of a GAN's generator: the same for each picture and each run,
+    whatever it is batched with."""
+
+    def __init__(self, rate: float, seed: int) -> None:
+        super().__init__()
+        self.rate, self.seed = rate, seed
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        drawn = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(self.seed))
+        return x * ((drawn >= self.rate) / (1 - self.rate)).to(x)
+
+
+def _leave_dropout_on(network: nn.Module) -> int:
+    """Returns how many layers it has."""
+    found = 0
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.Dropout):
+                setattr(module, name, FixedNoise(child.p, found))
+                found += 1
+    return found
+
+
 class NetworkColorModel:
     """A checkpoint of `restore train`, ready to colour."""
 
@@ -50,16 +75,19 @@ class NetworkColorModel:
         self._device, self._dtype = torch.device("cpu"), torch.float32
 
     @classmethod
-    def from_file(cls, path: Path, style: Style | None = None, preferred: Style | None = None) -> NetworkColorModel:
+    def from_file(
+        cls, path: Path, style: Style | None = None, preferred: Style | None = None, dropout: bool = False
+    ) -> NetworkColorModel:
         """Load a checkpoint.
 
         Args:
             style: how vivid; None is `preferred`, or else the checkpoint's own.
             preferred: for models that have styles; others go without.
+            dropout: leave it on.
 
         Raises:
             ModelError: missing or damaged.
-            UsageError: a style, but the model guesses one colour instead of a distribution.
+            UsageError: a style, but the model guesses one colour instead of a distribution; dropout, but it has none.
         """
         model, info = load_checkpoint(path)
         head = model.head
@@ -67,6 +95,8 @@ class NetworkColorModel:
         vividness = choose_vividness(info.name, own, isinstance(head, ClassesHead), style, preferred)
         if isinstance(head, ClassesHead):
             head.vividness = vividness
+        if dropout and not _leave_dropout_on(model.generator):
+            raise UsageError(f"--dropout: {path} has none", "Leave it out; generators of GANs have it")
         return cls(model, info.name, sha256(path))
 
     @property

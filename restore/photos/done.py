@@ -24,6 +24,7 @@ def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str)
         "size": engine.size,
         "style": engine.style,
         "calm": engine.calm,
+        "dropout": engine.dropout,
         "saturation": options.saturation,
         "format": options.format,
         "quality": options.quality,

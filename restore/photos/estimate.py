@@ -26,11 +26,11 @@ from restore.threads import map_in_threads, processors
 if TYPE_CHECKING:
     from restore.colorizers import Engine
 
-# The sample: of the bytes that are to be done, and of time. A large scan costs little more than to be read.
-_SHARE, _SECONDS = 1 / 32, 10.0
-_LARGE_FILE, _LARGE_COST, _SMALL_COST = 100_000_000, 1 / 4, 10_000_000
-# On a disk, files end in blocks; provenance and a line of the state file come to each.
-_BESIDE = 8192
+# The sample: of the bytes that are to be done, and of time. A scan costs little more than to be read.
+_SHARE, _SECONDS = 1 / 64, 10.0
+_LARGE_FILE, _LARGE_COST, _SMALL_COST = 20_000_000, 1 / 4, 10_000_000
+# On a disk, files end in blocks; provenance and a line of the state file come to each. Pairs and maps are small.
+_BESIDE, _PICTURE_BESIDE = 8192, 500_000
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ def _disks(survey: Survey, known: list[_Known], options: PhotoOptions) -> Iterat
         if not one.samples and not one.most:
             one.most = max((_most(*pick, options) for pick in one.kind.picks), default=0.0)
     for disk, folder in {one.kind.disk: one.kind.folder for one in known}.items():
-        needed = sum(one.needed() + one.kind.count * _BESIDE for one in known if one.kind.disk == disk)
+        beside = _BESIDE + _PICTURE_BESIDE * (options.compare + options.confidence)
+        needed = sum(one.needed() + one.kind.count * beside for one in known if one.kind.disk == disk)
         yield Disk(folder, max(0, round(needed) - survey.replaced.get(disk, 0)), free_space(folder))
 
 

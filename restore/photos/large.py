@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from restore.errors import InputError, RestoreError
 from restore.files import write_atomically
@@ -18,7 +18,7 @@ from restore.photos.profiles import srgb_profile
 from restore.photos.reading import Size, read_pages
 from restore.photos.tiff_writing import TiffResult
 from restore.photos.writing import cant_encode, encode, fit, with_times, write_bytes
-from restore.tone import Tone
+from restore.tone import Tone, has_color
 
 
 @dataclass
@@ -44,9 +44,23 @@ class Outcome:
             self.bits = 8 * photo.luma.dtype.itemsize
             self.tone = photo.tone
 
+    def facts(self, pages: int) -> dict[str, Any]:
+        """What the record says of a file of so many pages."""
+        notes = (f"{note} ({count} of {pages} pages)" if count < pages else note for note, count in self.notes.items())
+        size = {"width": self.width, "height": self.height, "bits": self.bits}
+        return size | {"tone": self.tone, "notes": tuple(notes)}
+
 
 class NothingToColor(Exception):
-    """All pages are in colour."""
+    """All pages are in colour.
+
+    Args:
+        tone: of the first.
+    """
+
+    def __init__(self, tone: Tone) -> None:
+        super().__init__()
+        self.tone = tone
 
 
 def restore_large(
@@ -91,7 +105,7 @@ def _chain(first: Photo, rest: Iterator[Photo]) -> Iterator[Photo]:
 
 
 def _keeps(photo: Photo, options: PhotoOptions) -> bool:
-    return photo.tone == "color" and options.already_color != "recolor"
+    return has_color(photo.tone) and options.already_color != "recolor"
 
 
 def _write_other(
@@ -105,7 +119,7 @@ def _write_other(
     outcome: Outcome,
 ) -> None:
     if _keeps(photo, options):
-        raise NothingToColor
+        raise NothingToColor(outcome.tone)
     photo = mark(fit(photo, container))
     encoded = encode(photo, guess(photo, 1), container, options.quality)
     outcome.colored = 1
@@ -145,7 +159,7 @@ def _write_tiff(
                 raise cant_encode(TIFF, error) from error
             outcome.notes.update(notes)
         if not outcome.colored:
-            raise NothingToColor
+            raise NothingToColor(outcome.tone)
         assert result is not None
         result.close()
 

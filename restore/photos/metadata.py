@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from restore.photos.containers import JPEG, PNG, TIFF, Container
+from restore.photos.containers import BMP, JPEG, JPEG2000, PNG, TIFF, Container
 
 RawTag = tuple[int, int, int, Any]  # code, type, count, value, as tifffile gives and takes them
 
@@ -154,7 +154,11 @@ def saver_options(container: Container, metadata: Metadata, icc: bytes, notes: l
             options["extra"] = b"\xff\xed" + (len(payload) + 2).to_bytes(2, "big") + payload
         if parts["comment"]:
             options["comment"] = parts["comment"]
-    elif parts["IPTC"] and iptc_from_photoshop(parts["IPTC"]):
+    if container is BMP and parts["XMP"]:
+        notes.append("BMP holds no tags: that its colour is a guess stands in no place but the report")
+    if container is JPEG2000 and parts["EXIF"]:
+        notes.append("its EXIF data has no place in JPEG2000 and was left out")
+    if container is not JPEG and parts["IPTC"] and iptc_from_photoshop(parts["IPTC"]):
         notes.append(f"its IPTC data has no place in {container.name} and was left out")
     return options
 

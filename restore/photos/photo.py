@@ -13,7 +13,7 @@ from PIL import Image
 from restore.photos.containers import Container
 from restore.photos.metadata import Metadata
 from restore.photos.profiles import Samples, Space, luma_from_rgb, to_srgb
-from restore.tone import Tone, find_tone
+from restore.tone import Tone, find_tone, has_color
 
 SMALL_SIDE = 768
 """The longest side of what is looked at, by programs (tones) and by people (before and after)."""
@@ -55,7 +55,7 @@ class Photo:
         container: the one it came in.
         metadata: what is carried into the result.
         pages: pictures in the file.
-        color: (H, W, 3) sRGB of the same depth, where the tone is `color`, or where it was asked for.
+        color: (H, W, 3) sRGB of the same depth, where it has colours of its own, or where it was asked for.
         small: (h, w, 3) sRGB of 8 bit, as it is to be looked at, at most `SMALL_SIDE` a side; None where it is grey.
         tiff: how it is stored, if it is a TIFF.
         lossless: whether a container that can be both, WebP, holds it without loss.
@@ -107,7 +107,7 @@ def see(values: Samples, space: Space, icc: bytes | None, notes: list[str], *, k
         return Colors(converted, "neutral", None, None)
     small = small_copy(converted)
     tone = find_tone(Image.fromarray(small))
-    return Colors(luma_from_rgb(converted), tone, converted if keep_color or tone == "color" else None, small)
+    return Colors(luma_from_rgb(converted), tone, converted if keep_color or has_color(tone) else None, small)
 
 
 def small_copy(samples: Samples) -> Rgb8:

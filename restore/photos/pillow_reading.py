@@ -82,6 +82,9 @@ def _read(path: Path, stream: BinaryIO, image: Image.Image, keep_color: bool) ->
         pages = 1
     if container is HEIF:
         pages = 1  # the others are thumbnails and maps of the same photo
+        bits = int(image.info.get("bit_depth") or 8)
+        if bits > 8:
+            notes.append(f"its {bits} bits a sample were reduced to 8")
     deep = _is_deep(image, stream)
     if container is AVIF and _avif_bits(stream) > 8:
         raise InputError(f"{path} is an AVIF of more than 8 bits, which can't be kept", "Convert it to TIFF first")

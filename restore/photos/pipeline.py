@@ -28,6 +28,7 @@ from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
 from restore.photos.loading import EngineLoader
 from restore.photos.looking import look_at
+from restore.photos.negative import warn_of_negative
 from restore.photos.page import open_page
 from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
@@ -39,7 +40,8 @@ from restore.photos.writing import copy_as_is, encode, fit, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
-from restore.walk import PassedOver, Root
+from restore.tone import has_color
+from restore.walk import Root
 
 if TYPE_CHECKING:
     from restore.colorizers import Engine, LoadEngine
@@ -110,11 +112,11 @@ def restore_photos(
                     summary.add(record)
                     for listing in listings:
                         listing.add(record)
-                    progress.step(str(record.path), record.status, record.reason)
+                    progress.step(str(record.path), record.status, record.reason or record.warning)
         finally:
             done.close()
             summary.seconds = time.monotonic() - begin
-            progress.finish(summary.counts_by_status, summary.seconds)
+            progress.finish(summary.counts_shown, summary.seconds)
             for listing in listings:
                 listing.rest = run.about(checkpoint) | {"summary": summary.as_json()}
         if run.failure:
@@ -158,10 +160,10 @@ class _Run:
             self._roots, self._options, self._done, self._wanted_engine, self._progress, self._fail, self._is_stopped
         )
         planned = self._until_stopped(plan(self._roots, self._options))
-        read = (item for item in map_in_threads(self._read, planned, self._jobs) if item is not None)
+        read = (item for item in map_in_threads(self._read, planned, self._jobs, self._settled) if item is not None)
         held = self._loader.hold(read, _bytes_of)
-        guessed = map_in_threads(self._guess, self._batches(held), self._jobs)
-        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs)
+        guessed = map_in_threads(self._guess, self._batches(held), self._jobs, _through_batch)
+        written = map_in_threads(self._write, chain.from_iterable(guessed), self._jobs, _through)
         looked = look_at(written, self._options, self._fail)
         try:
             yield from (record for record in looked if record is not None)
@@ -192,10 +194,11 @@ class _Run:
         with self._lock:
             self.failure = self.failure or failure
 
+    def _settled(self, planned: Planned) -> Record | None:
+        return settled(planned, self._options, self._done)
+
     def _read(self, planned: Planned) -> _Loaded | _Large | Record | None:
-        record = settled(planned, self._options, self._done)
-        if record or isinstance(planned, PassedOver):
-            return record
+        assert isinstance(planned, PlannedPhoto)  # all others are settled
         self._forecast.wait()
         if self._is_stopped():
             return None
@@ -209,7 +212,7 @@ class _Run:
                 return _Large(planned, size)
             photo = read_photo(planned.source, most)
             record = replace(record, **photo.facts())
-            if photo.tone == "color" and self._options.already_color != "recolor":
+            if has_color(photo.tone) and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
             if photo.pages > 1:
                 raise InputError(
@@ -224,11 +227,12 @@ class _Run:
         return _Loaded(planned, photo, time.perf_counter() - begin)
 
     def _pass_color(self, planned: PlannedPhoto, record: Record) -> Record:
+        reason = "it is tinted by hand" if record.tone == "tinted" else "it has colour already"
         if self._options.already_color == "skip":
-            return replace(record, status="skipped", output=None, reason="it has colour already", already_done=True)
+            return replace(record, status="skipped", output=None, reason=reason, already_done=True)
         self._done.check(planned)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
-        return self._note(planned, replace(record, status="kept", output=planned.copy, reason="it has colour already"))
+        return self._note(planned, replace(record, status="kept", output=planned.copy, reason=reason))
 
     def _note(self, planned: PlannedPhoto, record: Record) -> Record:
         """Put a result into the state file; the record with the hashes of source and result."""
@@ -318,12 +322,11 @@ class _Run:
         return self._marked(photo, self._engine())
 
     def _marked(self, photo: Photo, engine: Engine) -> Photo:
-        """The photo with the provenance of its colour in its XMP, unless that is not wanted."""
+        """The photo with the provenance of its colour in its XMP, unless that is not wanted, and with a warning."""
+        photo = warn_of_negative(photo)
         if not self._options.provenance:
             return photo
-        xmp, sound = Provenance(engine.model_name, engine.model_sha256).add_to(photo.metadata.xmp)
-        notes = photo.notes if sound else (*photo.notes, "its XMP is broken and was left out")
-        return replace(photo, metadata=replace(photo.metadata, xmp=xmp), notes=notes)
+        return Provenance(engine.model_name, engine.model_sha256).mark(photo)
 
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
@@ -344,9 +347,9 @@ class _Run:
                 )
             except _RunOver:
                 return None
-            except NothingToColor:
+            except NothingToColor as colored:
                 try:
-                    record = self._pass_color(planned, replace(record, tone="color"))
+                    record = self._pass_color(planned, replace(record, tone=colored.tone))
                 except (RestoreError, OSError) as error:
                     return self._failed(planned, record, error, begin)
                 return replace(record, seconds=time.perf_counter() - begin)
@@ -354,19 +357,8 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
-        record = replace(
-            record,
-            width=outcome.width,
-            height=outcome.height,
-            bits=outcome.bits,
-            tone=outcome.tone,
-            notes=tuple(
-                note if count == item.size.pages else f"{note} ({count} of {item.size.pages} pages)"
-                for note, count in outcome.notes.items()
-            ),
-            model=self._engine().model_name,
-            **maps.facts(),
-        )
+        facts = outcome.facts(item.size.pages) | maps.facts()
+        record = replace(record, **facts, model=self._engine().model_name)
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
@@ -391,6 +383,14 @@ class _Run:
 
 def _bytes_of(item: _Loaded | _Large | Record) -> int:
     return item.photo.luma.nbytes if isinstance(item, _Loaded) else 0
+
+
+def _through(item: _Guessed | _Large | Record) -> Record | None:
+    return item if isinstance(item, Record) else None
+
+
+def _through_batch(batch: list[_Loaded] | _Large | Record) -> list[_Guessed | _Large | Record] | None:
+    return [batch] if isinstance(batch, Record) else None
 
 
 class _RunOver(Exception):

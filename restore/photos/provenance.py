@@ -6,11 +6,12 @@ The packet is added to as text, so that everything else in it stays as it was, b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from restore import __version__
+from restore.photos.photo import Photo
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
 
@@ -40,6 +41,12 @@ class Provenance:
         fresh = self._insert(_EMPTY)
         assert fresh is not None
         return fresh, False
+
+    def mark(self, photo: Photo) -> Photo:
+        """The photo with the facts in its XMP."""
+        xmp, sound = self.add_to(photo.metadata.xmp)
+        notes = photo.notes if sound else (*photo.notes, "its XMP is broken and was left out")
+        return replace(photo, metadata=replace(photo.metadata, xmp=xmp), notes=notes)
 
     def _insert(self, packet: bytes) -> bytes | None:
         if b"</rdf:RDF>" not in packet and b"rdf:RDF" not in packet:

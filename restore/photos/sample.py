@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from restore.merge import shrink_luma, small_chroma
 from restore.options import PhotoOptions
 from restore.photos.containers import TIFF, result_container
@@ -15,12 +17,14 @@ from restore.photos.reading import measure, read_pages
 from restore.photos.steady import guess_alike
 from restore.photos.view import network_view
 from restore.photos.writing import encode, fit
+from restore.tone import has_color
 
 if TYPE_CHECKING:
     from restore.colorizers import Engine
 
-# Of a large scan, a band from its middle is merged and encoded, as its margins are smaller when compressed.
-_BAND = 1 / 8
+# Of a scan beyond so many bytes of luma, bands are merged and encoded: so many, of so many rows.
+_WHOLE_BYTES = 4_000_000
+_BANDS, _ROWS = 6, 64
 # Samples of a result's raw size: noise grows by LZW, by half at most, and there may be alpha.
 _RAW_CHANNELS = 4.5
 
@@ -43,7 +47,7 @@ def color_sample(path: Path, options: PhotoOptions, engine: Engine) -> Sample:
     most = options.max_pixels * 1_000_000
     size = measure(path, most)
     photo = next(read_pages(path, most))
-    if photo.tone == "color" and options.already_color != "recolor":
+    if has_color(photo.tone) and options.already_color != "recolor":
         copied = path.stat().st_size if options.already_color == "keep" else 0
         return Sample(time.perf_counter() - begin, copied)
     container = TIFF if size.pages > 1 else result_container(photo.container, options.format)
@@ -51,7 +55,7 @@ def color_sample(path: Path, options: PhotoOptions, engine: Engine) -> Sample:
     small = shrink_luma(photo.luma, engine.size)
     chroma = small_chroma(small, guess_alike(engine, [network_view(small)])[0], options.saturation)
     read = time.perf_counter()
-    band, part = _band(photo) if size.is_large else (photo, 1.0)
+    band, part = _bands(photo) if photo.luma.nbytes > _WHOLE_BYTES else (photo, 1.0)
     data = len(encode(band, chroma, container, options.quality).data)
     seconds = read - begin + (time.perf_counter() - read) / part
     return Sample(seconds * size.pages, round(data / part) * size.pages)
@@ -67,13 +71,15 @@ def most_bytes(path: Path, options: PhotoOptions) -> int:
     return round(size.bytes * size.pages * _RAW_CHANNELS)
 
 
-def _band(photo: Photo) -> tuple[Photo, float]:
-    """A band of whole rows, and its part of the photo."""
+def _bands(photo: Photo) -> tuple[Photo, float]:
+    """Bands of whole rows from all over a photo, one below the other, and their part of it."""
     height = photo.luma.shape[0]
-    rows = min(height, max(64, round(height * _BAND)))
-    top = (height - rows) // 2
+    if height < 2 * _BANDS * _ROWS:
+        return photo, 1.0
+    tops = [(2 * number + 1) * height // (2 * _BANDS) - _ROWS // 2 for number in range(_BANDS)]
     luma, alpha, color = (
-        None if samples is None else samples[top : top + rows] for samples in (photo.luma, photo.alpha, photo.color)
+        None if samples is None else np.concatenate([samples[top : top + _ROWS] for top in tops])
+        for samples in (photo.luma, photo.alpha, photo.color)
     )
     assert luma is not None
-    return replace(photo, luma=luma, alpha=alpha, color=color), rows / height
+    return replace(photo, luma=luma, alpha=alpha, color=color), _BANDS * _ROWS / height

@@ -20,7 +20,7 @@ from restore.color import ycbcr_to_rgb
 from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
 from restore.threads import map_in_threads
-from restore.tone import find_tone
+from restore.tone import find_tone, has_color
 from restore.video.continuity import Continuity
 from restore.video.motion import MotionEstimator
 from restore.video.reader import Frame
@@ -134,7 +134,7 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
         return False  # most frames of grey film, and a tenth of the work
     rgb = ycbcr_to_rgb(np.stack(planes), form.matrix).clip(0, 1)
     picture = Image.fromarray(np.rint(rgb.transpose(1, 2, 0) * 255).astype(np.uint8))
-    return find_tone(picture) == "color"
+    return has_color(find_tone(picture))
 
 
 def _guess(looks: Iterator[Look], engine: Engine, stride: int) -> Iterator[tuple[Look, FloatArray | None]]:

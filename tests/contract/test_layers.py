@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("matrix", "model_files", "files", "progress", "stopping", "threads", "tone"),
+    ("matrix", "memory", "model_files", "files", "progress", "stopping", "threads", "tone"),
     ("color",),
     ("walk",),
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
-    ("heatmap",),
+    ("heatmap", "calibration"),
     ("report", "film_metrics"),
     ("photos", "video", "evaluate"),
     ("evaluate_film",),

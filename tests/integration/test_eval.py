@@ -260,3 +260,26 @@ def test_sheet_places_pictures_in_their_cells(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         contact_sheet(tmp_path / "file" / "s.png", [[red]], ("one",))
+
+
+def test_calibration_is_measured_printed_and_reported(archive: Path, model: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = run_cli("photos", "--data", archive, "--calibration", "--report", report)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(report.read_text())
+    groups = figures["calibration"]["groups"]
+    assert f"rank correlation {figures['calibration']['rank_correlation']:.3f}" in done.stdout
+    assert f"{groups[0]['stated']:5.1f}  {groups[0]['measured']:8.1f}" in done.stdout
+    pixels = sum(min(256 / min(shape := getattr(data, n)().shape[:2]), 1) ** 2 * np.prod(shape) for n in NAMES)
+    assert sum(group["pixels"] for group in groups) == pytest.approx(pixels, rel=0.01)
+    assert groups[-1]["measured"] > 1.3 * groups[0]["measured"]
+    # Measuring leaves the colours as they are.
+    plain = evaluate_photos(EvalOptions(archive), EngineOptions())
+    assert plain.calibration is None and plain.as_json()["scores"] == figures["scores"]
+
+    with pytest.raises(UsageError, match="Leave --calm out"):
+        evaluate_photos(EvalOptions(archive, calibration=True), EngineOptions(calm=0.5))
+    with pytest.raises(UsageError, match="Leave --saturation out"):
+        EvalOptions(archive, saturation=0.5, calibration=True)
+    with pytest.raises(UsageError, match="--calibration needs"):
+        evaluate_photos(EvalOptions(archive, calibration=True), EngineOptions(str(model)))

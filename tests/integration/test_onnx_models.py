@@ -159,7 +159,7 @@ def test_models_are_listed_described_and_exported(
     for suffix in ("safetensors", "onnx"):
         described = run("info", models / f"model.{suffix}")
         assert described.code == 0
-        for fact in ("small-annealed", "MIT", "natural, vivid", "64", '"steps": 3'):
+        for fact in ("small-annealed", "MIT", "natural, vivid", "--calm and --confidence work", "64", '"steps": 3'):
             assert fact in described.out
     assert run("info", "nonsense").code == 6
     target = tmp_path / "exported.onnx"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Result
-from tests.pictures import chroma_of, colourful, files_below, luma_of, save_grey
+from tests.pictures import chroma_of, colourful, files_below, grey, luma_of, save_grey
 
 Run = Callable[..., Result]
 
@@ -127,6 +127,28 @@ def test_photo_in_colour(tmp_path: Path, restore_photos: Run, choice: str, statu
     assert output.exists() == (choice != "skip")
     if output.exists():
         assert (output.read_bytes() == source.read_bytes()) == (choice == "keep")
+
+
+@pytest.mark.parametrize(("choice", "status"), [("keep", "kept"), ("skip", "skipped"), ("recolor", "done")])
+def test_photo_tinted_by_hand(tmp_path: Path, restore_photos: Run, choice: str, status: str) -> None:
+    print_ = np.repeat(grey(300, 200)[..., None], 3, axis=2).astype(np.int64)
+    print_[60:110, 90:150] += [40, -10, 0]  # a cheek
+    print_[140:180, 200:260] += [-20, 10, 25]  # a ribbon
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.clip(print_, 0, 255).astype(np.uint8)).save(tmp_path / "in" / "t.png")
+    result = restore_photos(tmp_path / "in", "--already-color", choice)
+    (file,) = result.report["files"]
+    assert (file["tone"], file["status"]) == ("tinted", status)
+    output = tmp_path / "in-restored" / "t.png"
+    if choice != "recolor":
+        assert file["reason"] == "it is tinted by hand"
+        assert not output.exists() or output.read_bytes() == (tmp_path / "in" / "t.png").read_bytes()
+        return
+    assert np.array_equal(luma_of(output), luma_of(tmp_path / "in" / "t.png"))
+    coloured = np.asarray(Image.open(output), np.int64)
+    # The paint is gone: the ribbon is no more blue than what is beside it.
+    blue = coloured[..., 2] - coloured[..., 0]
+    assert abs(blue[150:170, 210:250].mean() - blue[150:170, 265:290].mean()) < 15
 
 
 def test_toned_photo_is_coloured_from_its_luma(tmp_path: Path, restore_photos: Run) -> None:

@@ -124,12 +124,12 @@ def test_work_does_not_wait_for_a_slow_count(tmp_path: Path, tiny_model: Path, m
     from restore.photos import forecast
     from restore.photos.pipeline import restore_photos
 
-    for i in range(40):
+    for i in range(80):
         save_grey(tmp_path / "in" / f"{i}.png", seed=i)
     options, engine = PhotoOptions([tmp_path / "in"]), EngineOptions(str(tiny_model))
     first = Counted()
     restore_photos(options, engine, first)
-    assert first.events == ["start None", "total 40", "estimate", "step", "finish 40"]
+    assert first.events == ["start None", "total 80", "estimate", "step", "finish 80"]
     slow, walk = Counted(), forecast.plan
 
     def plan_slowly(*arguments: Any) -> Any:
@@ -140,7 +140,7 @@ def test_work_does_not_wait_for_a_slow_count(tmp_path: Path, tiny_model: Path, m
     monkeypatch.setattr(forecast, "plan", plan_slowly)
     monkeypatch.setattr(forecast, "_PATIENCE", 0.1)
     restore_photos(PhotoOptions([tmp_path / "in"], output=tmp_path / "out"), engine, slow)
-    assert slow.events[:2] == ["start None", "step"] and slow.events[-1] == "finish 40"
+    assert slow.events[:2] == ["start None", "step"] and slow.events[-1] == "finish 80"
     # A finished archive is not waited for, and the estimate of nothing is not told.
     done = Counted()
     restore_photos(options, engine, done)

@@ -217,7 +217,12 @@ def test_heic(tmp_path: Path, restore_photos: Run, monkeypatch: pytest.MonkeyPat
     pillow_heif = pytest.importorskip("pillow_heif")
     (tmp_path / "in").mkdir()
     pillow_heif.from_pillow(Image.fromarray(grey()).convert("RGB")).save(tmp_path / "in" / "a.heic", quality=95)
-    assert restore_photos(tmp_path / "in").code == 0
+    deep = io.BytesIO()
+    pillow_heif.encode("RGB;16", (90, 60), np.dstack([grey16()] * 3).tobytes(), deep)
+    (tmp_path / "in" / "ten.heic").write_bytes(deep.getvalue())
+    first, second = restore_photos(tmp_path / "in").report["files"]
+    assert (first["status"], first["notes"]) == ("done", [])
+    assert (second["status"], second["notes"]) == ("done", ["its 10 bits a sample were reduced to 8"])
     output = tmp_path / "in-restored" / "a.heic"
     with Image.open(output, formats=("HEIF",)) as image:
         assert np.abs(np.asarray(image.convert("L"), np.int64) - grey()).mean() < 4

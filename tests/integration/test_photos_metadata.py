@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import tifffile
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from restore.photos.profiles import srgb_profile
 from tests.conftest import Result
-from tests.pictures import colourful, luma_of, save_grey
+from tests.pictures import colourful, grey, luma_of, save_grey
+from tests.profiles import ADOBE_GAMMA, ADOBE_RGB, SRGB, adobe_rgb_profile, cmyk_profile, grey_profile
 
 Run = Callable[..., Result]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" title="harbour"/></x:xmpmeta>'
@@ -85,34 +88,16 @@ def test_metadata_goes_from_each_container_to_each(
             assert [round(float(value)) for value in image.info["dpi"]] == [300, 300]
 
 
-def grey_profile(gamma: float) -> bytes:
-    """An ICC profile for grey of one gamma, as scanners write it."""
-
-    def s15(value: float) -> bytes:
-        return struct.pack(">i", round(value * 65536))
-
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(4 + 4 + 2 + 1 + 67),
-        b"wtpt": b"XYZ \0\0\0\0" + s15(0.9642) + s15(1.0) + s15(0.8249),
-        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0",
-    }
-    body, table, offset = b"", struct.pack(">I", len(tags)), 128 + 4 + 12 * len(tags)
-    for name, data in tags.items():
-        data += bytes(-len(data) % 4)
-        table += name + struct.pack(">II", offset + len(body), len(data))
-        body += data
-    size = offset + len(body)
-    header = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, b"scnr", b"GRAY", b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(24) + bytes(4) + s15(0.9642) + s15(1.0) + s15(0.8249)
-    return header + bytes(128 - len(header)) + table + body
+def encoded(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """sRGB's curve, 0 to 1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
 
 
 @pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
 def test_tagged_grey_is_seen_as_it_was_meant(tmp_path: Path, restore_photos: Run, gamma: float) -> None:
     luma = save_grey(tmp_path / "in" / "a.png", icc_profile=grey_profile(gamma))
     assert restore_photos(tmp_path / "in").report["files"][0]["notes"] == []
-    linear = (luma / 255.0) ** gamma
-    meant = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    meant = 255 * encoded((luma / 255.0) ** gamma)
     result = luma_of(tmp_path / "in-restored" / "a.png")
     assert np.abs(result - meant).max() <= 1.5
     if gamma != 2.2:
@@ -120,6 +105,41 @@ def test_tagged_grey_is_seen_as_it_was_meant(tmp_path: Path, restore_photos: Run
     with Image.open(tmp_path / "in-restored" / "a.png") as image:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile
         assert "sRGB" in str(profile.profile_description)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_toned_scan_in_adobe_rgb(tmp_path: Path, restore_photos: Run, depth: int) -> None:
+    full = (1 << depth) - 1
+    sepia = np.rint(grey()[..., None] / 255 * np.array((1.0, 0.8, 0.55)) * full).astype(f"uint{depth}")
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", sepia, photometric="rgb", iccprofile=adobe_rgb_profile())
+    (record,) = restore_photos(tmp_path / "in").report["files"]
+    assert (record["status"], record["tone"], record["notes"]) == ("done", "toned", [])
+    linear = (sepia / full) ** ADOBE_GAMMA @ (np.linalg.inv(SRGB) @ ADOBE_RGB).T
+    weights = np.array((0.299, 0.587, 0.114))
+    meant = np.clip(encoded(linear), 0, 1) @ weights
+    with tifffile.TiffFile(tmp_path / "in-restored" / "a.tif") as done:
+        page = done.pages[0].aspage()
+        assert b"sRGB" in page.iccprofile or b"s\0R\0G\0B" in page.iccprofile
+        result = page.asarray() @ weights / full
+    assert np.abs(result - meant).max() < 1.5 / 255
+    assert np.abs(sepia @ weights / full - meant).max() > 6 / 255  # as it would be without the profile
+
+
+def test_a_cmyk_jpeg_with_a_profile(tmp_path: Path, restore_photos: Run) -> None:
+    ink = np.zeros((60, 90, 4), np.uint8)
+    ink[..., 3] = np.linspace(0, 255, 90).round()
+    (tmp_path / "in").mkdir()
+    image = Image.frombytes("CMYK", (90, 60), ink.tobytes())
+    image.save(tmp_path / "in" / "a.jpg", quality=100, icc_profile=cmyk_profile())
+    (record,) = restore_photos(tmp_path / "in", "--format", "png").report["files"]
+    assert (record["status"], record["tone"], record["notes"]) == ("done", "neutral", [])
+    lightness = 100 * (1 - ink[..., 3] / 255)
+    luminance = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness / 903.3)
+    meant = 255 * encoded(luminance)
+    result = luma_of(tmp_path / "in-restored" / "a.png")
+    assert np.abs(result - meant).max() < 4 and np.abs(result - meant).mean() < 1.5
+    assert np.abs(255 - ink[..., 3] - meant).max() > 6  # as it would be without the profile
 
 
 def test_srgb_profile_changes_nothing(tmp_path: Path, restore_photos: Run) -> None:

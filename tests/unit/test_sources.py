@@ -194,3 +194,20 @@ def test_a_shard_that_shrank_after_listing_is_named(tmp_path: Path) -> None:
         stream.truncate(600)
     with pytest.raises(InputError, match=r"s\.tar:a\.jpg.*shorter"):
         source.read(0)
+
+
+def test_a_picture_is_known_by_where_it_lies_and_by_its_files_size_and_time(tmp_path: Path) -> None:
+    write_tree(tmp_path / "tree", ["a.jpg", "b.jpg"])
+    write_tar(tmp_path / "shard.tar", ["a.jpg", "b.jpg"])
+    for source, file in (
+        (open_source(tmp_path / "tree"), tmp_path / "tree" / "a.jpg"),
+        (open_source(tmp_path / "shard.tar"), tmp_path / "shard.tar"),
+    ):
+        before = source.identity(0)
+        assert before == pickle.loads(pickle.dumps(source)).identity(0)
+        assert before != source.identity(1)
+        os.utime(file, ns=(0, 1))
+        assert source.identity(0) != before
+        file.unlink()
+        with pytest.raises(FileNotFoundError):
+            source.identity(0)

@@ -53,3 +53,22 @@ def test_errors_come_in_their_place() -> None:
         for value in map_in_threads(lambda number: 6 // number, iter([1, 2, 3, 0, 6]), 2):
             found.append(value)
     assert found == [6, 3, 2]
+
+
+def test_results_at_once_keep_their_order_and_do_not_wait_for_a_thread() -> None:
+    begun = threading.Event()
+
+    def slow(number: int) -> int:
+        assert begun.wait(10)  # until all that is ready has been drawn
+        return -number
+
+    def numbers() -> Iterator[int]:
+        for number in range(60):
+            if number == 19:
+                begun.set()
+            yield number
+
+    results = map_in_threads(slow, numbers(), 2, lambda number: number if number % 10 else None)
+    assert next(results) == 0 and begun.is_set()
+    assert list(results) == [number if number % 10 else -number for number in range(1, 60)]
+    assert list(map_in_threads(slow, iter([]), 2)) == []

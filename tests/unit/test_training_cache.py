@@ -122,7 +122,7 @@ def test_a_full_disk_stops_the_keeping_and_nothing_else(
     told = drawn(folder, PictureCache(small_disk / "cache"))
     notes = [note for batch in told for note in batch.notes]
     assert len(notes) == 1
-    assert ("GB left" if free > 0 else "is its disk full?") in notes[0]
+    assert ("nearly full" if free > 0 else "is its disk full?") in notes[0]
     (small_disk / "filler").unlink()
     assert equal(drawn(folder, PictureCache(small_disk / "cache")), told)
 

@@ -73,6 +73,7 @@ def _facts(record: Record) -> Sequence[tuple[str, str]]:
         ("size", size + pages),
         ("tone", record.tone),
         ("model", record.model or ""),
+        ("doubt", "" if record.doubt is None else f"{record.doubt:.1f}"),
         ("seconds", f"{record.seconds:.2f}" if record.seconds else ""),
         ("original", str(record.path)),
         ("result", str(record.output or "")),

@@ -1,0 +1,20 @@
+"""How the process keeps memory that it will need again."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+
+# glibc's mallopt, as in its malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT, _LARGEST = 256 << 20, 32 << 20
+
+
+def keep_freed_memory() -> None:
+    """Let freed pictures' memory be used for the next ones, up to some bytes, instead of going back to the system: that
+    hands it out again page by page, which took a tenth of the time of colouring JPEGs. Does nothing where the C library
+    is another. A process's own choice, so none for a library."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no such library, or no such function in it
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
