@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -218,6 +219,51 @@ class FilmsOptions:
             raise UsageError(f"--preview {self.preview} is out of range", f"Give 1 to {MAX_STILLS} stills")
         if self.preview is not None and self.dry_run:
             raise UsageError("--preview and --dry-run contradict each other", "Give one of them")
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What `restore serve` offers, where, and to whom.
+
+    Args:
+        host: address to listen at; one that other computers reach asks for `auth`.
+        port: 0 takes any that is free.
+        engine: what colours, unless a visitor chooses another style or size.
+        max_megapixels: of a photo, and of a film's frame.
+        max_upload: megabytes of a file.
+        max_minutes: of a film.
+        auth: a file of users and bcrypt hashes, as `htpasswd -B` makes it; None lets everyone in who reaches the page.
+        open: show the page in this computer's browser.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    max_megapixels: int = 100
+    max_upload: int = 2000
+    max_minutes: int = 60
+    auth: Path | None = None
+    open: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this computer reaches the page."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"--port {self.port} is out of range", "Give 1 to 65535, or 0 for any that is free")
+        for name in ("max_megapixels", "max_upload", "max_minutes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)} is too small", "Give 1 or more")
+        if not self.is_private and self.auth is None:
+            raise UsageError(
+                f"--host {self.host} would show the page to other computers without asking who they are",
+                "Give --auth FILE as well, or leave --host out",
+            )
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from restore import __version__
 from restore.cli.eval import app as eval_app
 from restore.cli.models import app as models_app
 from restore.cli.photos import photos
+from restore.cli.serve import serve
 from restore.cli.train import PASS_ON, runs, train
 from restore.cli.video import video
 from restore.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, RestoreError, Terminated
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(photos)
 app.command()(video)
+app.command()(serve)
 app.add_typer(eval_app, name="eval")
 app.command(context_settings=PASS_ON)(train)
 app.command()(runs)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from restore.colorizers.base import ColorModel
 from restore.colorizers.engine import Engine
-from restore.colorizers.loading import load_engine
+from restore.colorizers.loading import KeptEngines, LoadEngine, load_engine
 
-__all__ = ["ColorModel", "Engine", "load_engine"]
+__all__ = ["ColorModel", "Engine", "KeptEngines", "LoadEngine", "load_engine"]

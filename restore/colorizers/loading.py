@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from restore.colorizers.base import ColorModel
 from restore.colorizers.devices import computes_on_cpu, has_amx
@@ -32,6 +34,39 @@ def load_engine(
             is not.
     """
     return Engine(_load_model(options, preferred, long_work), options, callers)
+
+
+class LoadEngine(Protocol):
+    """What `load_engine` is, and what programs that go on for long give in its place."""
+
+    def __call__(
+        self, options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
+    ) -> Engine: ...
+
+
+class KeptEngines:
+    """`load_engine` for programs that go on for long, such as the page: the engines used last stay loaded.
+
+    Args:
+        most: engines that are kept.
+    """
+
+    def __init__(self, most: int = 3) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._engines: dict[tuple[EngineOptions, int, Style | None, bool], Engine] = {}
+
+    def __call__(
+        self, options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
+    ) -> Engine:
+        """As `load_engine`. From several threads at a time."""
+        key = (options, callers, preferred, long_work)
+        with self._lock:
+            engine = self._engines.pop(key, None) or load_engine(options, callers, preferred, long_work=long_work)
+            self._engines[key] = engine  # the last is the one used last
+            while len(self._engines) > self._most:
+                del self._engines[next(iter(self._engines))]
+        return engine
 
 
 def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool) -> ColorModel:

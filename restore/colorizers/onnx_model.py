@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def _open(data: bytes, path: Path, threads: int | None) -> Any:
         threads: of each call; None is all processors.
     """
     try:
+        # From 1.31 on it would tell Microsoft of its use, each time; what is coloured here is nobody's business.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(

@@ -12,7 +12,7 @@ from restore.errors import RestoreError
 from restore.options import EngineOptions
 
 if TYPE_CHECKING:
-    from restore.colorizers import Engine
+    from restore.colorizers import Engine, LoadEngine
 
 Item = TypeVar("Item")
 
@@ -26,12 +26,19 @@ class EngineLoader:
         callers: see `Engine`.
         fail: told what went wrong, when the model or the device can't be had.
         doubt: the model must know how sure it is, for --confidence.
+        load: what loads; None is `load_engine`.
     """
 
     def __init__(
-        self, options: EngineOptions, callers: int, fail: Callable[[RestoreError], None], doubt: bool = False
+        self,
+        options: EngineOptions,
+        callers: int,
+        fail: Callable[[RestoreError], None],
+        doubt: bool = False,
+        load: LoadEngine | None = None,
     ) -> None:
         self._options = options
+        self._load_engine = load
         self._callers = callers
         self._fail = fail
         self._doubt = doubt
@@ -58,7 +65,7 @@ class EngineLoader:
         from restore.colorizers import load_engine
 
         try:
-            engine = load_engine(self._options, callers=self._callers)
+            engine = (self._load_engine or load_engine)(self._options, callers=self._callers)
             if self._doubt:
                 engine.check_knows_doubt("--confidence")
             return engine

@@ -55,7 +55,7 @@ class Photo:
         container: the one it came in.
         metadata: what is carried into the result.
         pages: pictures in the file.
-        color: (H, W, 3) sRGB of the same depth, where it has colours of its own.
+        color: (H, W, 3) sRGB of the same depth, where it has colours of its own, or where it was asked for.
         small: (h, w, 3) sRGB of 8 bit, as it is to be looked at, at most `SMALL_SIDE` a side; None where it is grey.
         tiff: how it is stored, if it is a TIFF.
         lossless: whether a container that can be both, WebP, holds it without loss.
@@ -95,18 +95,19 @@ class Colors:
     small: Rgb8 | None
 
 
-def see(values: Samples, space: Space, icc: bytes | None, notes: list[str]) -> Colors:
+def see(values: Samples, space: Space, icc: bytes | None, notes: list[str], *, keep_color: bool = False) -> Colors:
     """Decoded samples, upright, as luma and tone.
 
     Args:
         values: (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) for CMYK; 8 or 16 bit.
+        keep_color: whatever the tone.
     """
     converted = to_srgb(values, space, icc, notes)
     if converted.ndim == 2:
         return Colors(converted, "neutral", None, None)
     small = small_copy(converted)
     tone = find_tone(Image.fromarray(small))
-    return Colors(luma_from_rgb(converted), tone, converted if has_color(tone) else None, small)
+    return Colors(luma_from_rgb(converted), tone, converted if keep_color or has_color(tone) else None, small)
 
 
 def small_copy(samples: Samples) -> Rgb8:

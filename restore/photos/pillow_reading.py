@@ -31,10 +31,10 @@ def measure(path: Path, max_pixels: int) -> tuple[int, int, int]:
         return 1, image.width * image.height, 2 if _is_deep(image, stream) else 1
 
 
-def read_pages(path: Path, max_pixels: int) -> Iterator[Photo]:
+def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Iterator[Photo]:
     """The one photo of a file."""
     with path.open("rb") as stream, _open(path, stream, max_pixels) as image:
-        yield _read(path, stream, image)
+        yield _read(path, stream, image, keep_color)
 
 
 def _open(path: Path, stream: BinaryIO, max_pixels: int) -> Image.Image:
@@ -64,7 +64,7 @@ def _register_heif(path: Path) -> None:
     pillow_heif.register_heif_opener()
 
 
-def _read(path: Path, stream: BinaryIO, image: Image.Image) -> Photo:
+def _read(path: Path, stream: BinaryIO, image: Image.Image, keep_color: bool) -> Photo:
     notes: list[str] = []
     pages = int(getattr(image, "n_frames", 1))
     if pages > 1 and image.format not in (_SEVERAL_JPEGS, GIF.name, HEIF.name):
@@ -102,7 +102,7 @@ def _read(path: Path, stream: BinaryIO, image: Image.Image) -> Photo:
     else:
         alpha = _alpha(image)
         values, space = _plain(image)
-    colors = see(values, space, icc, notes)
+    colors = see(values, space, icc, notes, keep_color=keep_color)
     lossless = container is WEBP and _is_lossless_webp(stream)
     return Photo(
         colors.luma,

@@ -44,7 +44,7 @@ from restore.tone import has_color
 from restore.walk import Root
 
 if TYPE_CHECKING:
-    from restore.colorizers import Engine
+    from restore.colorizers import Engine, LoadEngine
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -82,11 +82,13 @@ def restore_photos(
     engine_options: EngineOptions,
     progress: Progress | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    load: LoadEngine | None = None,
 ) -> Summary:
     """Colour photos, each written whole or not at all. A broken file is recorded, and the rest goes on.
 
     Args:
         stopping: asked often; once it says yes, files in hand are finished and no new ones are begun.
+        load: gives the engine, such as `KeptEngines`; None loads it anew.
 
     Raises:
         InputError: an input is not there, or there is no photo in them.
@@ -99,7 +101,7 @@ def restore_photos(
     begin = time.monotonic()
     model_sha256 = sha256(checkpoint)
     done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
-    run = _Run(options, engine_options, roots, stopping, done, progress)
+    run = _Run(options, engine_options, roots, stopping, done, progress, load)
     summary = Summary()
     with open_report(options.report) as report, open_page(options.sheet) as page:
         listings = [listing for listing in (report, page) if listing]
@@ -136,6 +138,7 @@ class _Run:
         stopping: Callable[[], bool],
         done: DoneBefore,
         progress: Progress,
+        load: LoadEngine | None,
     ) -> None:
         self._done = done
         self._progress = progress
@@ -145,7 +148,7 @@ class _Run:
         self._jobs = options.jobs or processors()
         self._lock = threading.Lock()
         self._large_lock = threading.Lock()
-        self._loader = EngineLoader(engine_options, self._jobs, self._fail, options.confidence)
+        self._loader = EngineLoader(engine_options, self._jobs, self._fail, options.confidence, load)
         self._folders = OutputFolders(roots, done)
         self.failure: RestoreError | None = None
         """What ended the run early: a full disk, a model or device that can't be had."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -49,14 +49,19 @@ def read_photo(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     return photo
 
 
-def read_pages(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
+def read_pages(
+    path: Path, max_pixels: int = DEFAULT_MAX_PIXELS, *, keep_color: bool = False
+) -> Generator[Photo, None, None]:
     """Read the pages of a photo, one after the other: memory holds one.
+
+    Args:
+        keep_color: `Photo.color` holds RGB samples whatever the tone; grey ones have none.
 
     Raises:
         InputError: as `read_photo`.
     """
     try:
-        yield from _reader(path).read_pages(path, max_pixels)
+        yield from _reader(path).read_pages(path, max_pixels, keep_color)
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -78,7 +83,7 @@ def measure(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Size:
 
 class _Reader(Protocol):
     def measure(self, path: Path, max_pixels: int) -> tuple[int, int, int]: ...
-    def read_pages(self, path: Path, max_pixels: int) -> Iterator[Photo]: ...
+    def read_pages(self, path: Path, max_pixels: int, keep_color: bool) -> Iterator[Photo]: ...
 
 
 def _reader(path: Path) -> _Reader:

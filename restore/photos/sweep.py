@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from restore.colorizers import Engine, load_engine
+from restore.colorizers import Engine, LoadEngine, load_engine
 from restore.errors import OutputError, UsageError
 from restore.files import exists, write_atomically
 from restore.merge import merge_rgb, shrink_luma, small_chroma
@@ -22,6 +23,40 @@ SATURATIONS = (0.6, 0.8, 1.0, 1.25, 1.5)
 _OF_WORKING_SIZE = (2 / 3, 1, 4 / 3, 2)
 _STYLES: tuple[Style, ...] = ("natural", "vivid")
 _CELL = 288
+
+
+@dataclass(frozen=True)
+class Row:
+    """A style and a working size, and the photo at each of `SATURATIONS`: (h, w, 3) sRGB, small.
+
+    Args:
+        own: the working size is the model's own.
+    """
+
+    style: Style | None
+    size: int
+    own: bool
+    pictures: list[Rgb]
+
+
+def sweep(photo: Photo, options: EngineOptions, load: LoadEngine = load_engine) -> Iterator[Row]:
+    """The photo at several styles, working sizes and saturations.
+
+    Args:
+        options: a style or a size that they name is the only one.
+        load: gives engines, such as `KeptEngines`.
+
+    Raises:
+        ModelError, DeviceError, UsageError: the model or the device can't be had.
+    """
+    luma = small_copy(photo.luma)
+    for style, engine in _engines(options, load):
+        for size in [options.size] if options.size else _sizes(engine.size):
+            view = shrink_luma(photo.luma, size)
+            (ab,) = engine.predict([network_view(view)])
+            colored = (merge_rgb(luma, small_chroma(view, ab, saturation)) for saturation in SATURATIONS)
+            own = not options.size and size == engine.size
+            yield Row(style, size, own, [np.asarray(picture, np.uint8) for picture in colored])
 
 
 def draw_sweep(photo: Path | Photo, options: EngineOptions, max_pixels: int = DEFAULT_MAX_PIXELS) -> Rgb:
@@ -40,28 +75,23 @@ def draw_sweep(photo: Path | Photo, options: EngineOptions, max_pixels: int = DE
     """
     if not isinstance(photo, Photo):
         photo = next(read_pages(photo, max_pixels))
-    before, luma = photo.view(), small_copy(photo.luma)
     rows, labels = [], []
-    for style, engine in _engines(options):
-        for size in [options.size] if options.size else _sizes(engine.size):
-            view = shrink_luma(photo.luma, size)
-            (ab,) = engine.predict([network_view(view)])
-            colored = [merge_rgb(luma, small_chroma(view, ab, saturation)) for saturation in SATURATIONS]
-            rows.append([before, *(np.asarray(picture, np.uint8) for picture in colored)])
-            own = "" if options.size or size != engine.size else " (the model's own)"
-            labels.append(f"--style {style} --size {size}{own}" if style else f"--size {size}{own}")
+    for row in sweep(photo, options):
+        rows.append([photo.view(), *row.pictures])
+        own = " (the model's own)" if row.own else ""
+        labels.append(f"--style {row.style} --size {row.size}{own}" if row.style else f"--size {row.size}{own}")
     columns = ("before", *(f"--saturation {saturation:g}" for saturation in SATURATIONS))
     return np.asarray(draw_sheet(rows, columns, _CELL, labels))
 
 
-def _engines(options: EngineOptions) -> list[tuple[Style | None, Engine]]:
+def _engines(options: EngineOptions, load: LoadEngine) -> list[tuple[Style | None, Engine]]:
     """An engine for each style; for a model that has none, its only one."""
     if options.style:
-        return [(options.style, load_engine(options))]
+        return [(options.style, load(options))]
     try:
-        return [(style, load_engine(replace(options, style=style))) for style in _STYLES]
+        return [(style, load(replace(options, style=style))) for style in _STYLES]
     except UsageError:
-        return [(None, load_engine(options))]
+        return [(None, load(options))]
 
 
 def _sizes(own: int) -> list[int]:

@@ -56,17 +56,17 @@ def measure(path: Path, max_pixels: int) -> tuple[int, int, int]:
         return len(pages), largest.imagewidth * largest.imagelength, 2 if deep else 1
 
 
-def read_pages(path: Path, max_pixels: int) -> Iterator[Photo]:
+def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Iterator[Photo]:
     """Every page of a file, one at a time."""
     with path.open("rb") as stream, TiffFile(stream) as tiff:
         count = len(tiff.pages)
         for number in range(count):
             page = tiff.pages[number].aspage()
             check_pixels(path, page.imagewidth, page.imagelength, max_pixels)
-            yield _read(path, tiff, page, number, count)
+            yield _read(path, tiff, page, number, count, keep_color)
 
 
-def _read(path: Path, tiff: TiffFile, page: TiffPage, number: int, count: int) -> Photo:
+def _read(path: Path, tiff: TiffFile, page: TiffPage, number: int, count: int, keep_color: bool) -> Photo:
     notes: list[str] = []
     space = _SPACES.get(page.photometric)
     named = f"{path}" if count == 1 else f"page {number + 1} of {path}"
@@ -77,7 +77,7 @@ def _read(path: Path, tiff: TiffFile, page: TiffPage, number: int, count: int) -
     values, space = _decode(named, page, space, notes)
     orientation = _tag(page, _ORIENTATION, 1)
     colour, alpha = _split(page, values, space)
-    colors = see(upright(colour, orientation), space, _tag(page, _ICC, None), notes)
+    colors = see(upright(colour, orientation), space, _tag(page, _ICC, None), notes, keep_color=keep_color)
     if _tag(page, _SUB_IFDS, None):
         notes.append("its sub-images (such as thumbnails) were left out")
     form = TiffForm(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restore.colorizers import Engine
+from restore.colorizers import Engine, LoadEngine, load_engine
 from restore.errors import DeviceError, InputError, ModelError, OutputError, RestoreError
 from restore.files import check_writable, exists, is_disk_full
 from restore.model_files import find_checkpoint, sha256
@@ -40,12 +40,14 @@ def restore_films(
     engine_options: EngineOptions,
     progress: FilmProgress | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    load: LoadEngine = load_engine,
 ) -> Summary:
     """Colour films, each written whole or not at all. A broken film is recorded, and the rest goes on.
 
     Args:
         stopping: asked often; once it says yes, the film in hand is left in its work folder, and the same call goes on
             with it.
+        load: gives engines, such as `KeptEngines`.
 
     Raises:
         InputError: an input is not there, or there is no film in them.
@@ -58,7 +60,7 @@ def restore_films(
     roots = find_roots(options, kind)
     checkpoint = find_checkpoint(engine_options.model)
     begin = time.monotonic()
-    films = _Films(options, engine_options, roots, progress, stopping)
+    films = _Films(options, engine_options, roots, progress, stopping, load)
     summary = Summary()
     with open_report(options.report) as report:
         try:
@@ -93,10 +95,11 @@ def _kind(options: FilmsOptions) -> Kind:
         # FFmpeg shall say what is wrong with a file that was named.
         return path in named or (path.suffix.lower() == ".ts" and _is_transport_stream(path))
 
-    return Kind("film", _claims_film, sniffs, _result_suffix, output_may_be_file=True)
+    return Kind("film", claims_film, sniffs, _result_suffix, output_may_be_file=True)
 
 
-def _claims_film(name: str) -> bool:
+def claims_film(name: str) -> bool:
+    """Whether a file name's suffix is a film's."""
     return Path(name).suffix.lower() in _SUFFIXES
 
 
@@ -127,6 +130,7 @@ class _Films:
         roots: list[Root],
         progress: FilmProgress,
         stopping: Callable[[], bool],
+        load: LoadEngine,
     ) -> None:
         self._options = options
         self._engine_options = engine_options
@@ -134,6 +138,7 @@ class _Films:
         self._alone = len(roots) == 1 and bool(roots[0].name)
         self._progress = progress
         self._stopping = stopping
+        self._load = load
         self._engine: tuple[EngineOptions, Engine] | None = None
         self.failure: RestoreError | None = None
         """What ended the run: a full disk, a model or device that can't be had, or the only film's own error."""
@@ -220,7 +225,7 @@ class _Films:
             kept = replace(loaded_for, runtime=engine.runtime, dtype=engine.dtype, batch=engine.batch)
             if options in (loaded_for, kept):
                 return engine
-        engine = load_film_engine(options)
+        engine = load_film_engine(options, self._load)
         self._engine = options, engine
         return engine
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from restore import __version__
-from restore.colorizers import Engine, load_engine
+from restore.colorizers import Engine, LoadEngine, load_engine
 from restore.errors import CheckError, InputError, OutputError
 from restore.files import check_writable, exists, is_folder, output_error
 from restore.model_files import find_checkpoint, sha256
@@ -121,7 +121,7 @@ def restore_film(
     return run(job, load_film_engine(job.engine_options), on_frame, stopping)
 
 
-def load_film_engine(options: EngineOptions) -> Engine:
+def load_film_engine(options: EngineOptions, load: LoadEngine = load_engine) -> Engine:
     """The engine for a film: the encoder is what keeps processors busy, and the network is asked for few frames.
 
     More threads than it needs wait for each other where they could have encoded: with two processors, two threads took
@@ -131,7 +131,7 @@ def load_film_engine(options: EngineOptions) -> Engine:
         ModelError, DeviceError: see `load_engine`.
     """
     callers = min(processors(), _PROCESSORS_PER_THREAD)
-    return load_engine(options, callers, preferred="natural", long_work=True)
+    return load(options, callers, preferred="natural", long_work=True)
 
 
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:

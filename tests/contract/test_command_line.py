@@ -21,11 +21,13 @@ HEAVY = (
     "safetensors",
     "tifffile",
     "imagecodecs",
+    "starlette",
+    "uvicorn",
     "train.recipes",
 )
 COMMANDS = [
     *("--help", "--version", "photos --help", "video --help", "eval --help", "eval photos --help", "train --help"),
-    "runs --help",
+    *("runs --help", "serve --help"),
     *("models --help", "models info --help", "models export --help"),
 ]
 

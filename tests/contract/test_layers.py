@@ -23,6 +23,7 @@ TIERS = (
     ("photos", "video", "evaluate"),
     ("evaluate_film",),
     ("api",),
+    ("web",),
     ("cli",),
     ("__main__",),
 )

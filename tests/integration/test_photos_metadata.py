@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from restore.photos.profiles import srgb_profile
 from tests.conftest import Result
 from tests.pictures import colourful, grey, luma_of, save_grey
 from tests.profiles import ADOBE_GAMMA, ADOBE_RGB, SRGB, adobe_rgb_profile, cmyk_profile, grey_profile
@@ -173,3 +175,10 @@ def test_colour_photo_is_copied_byte_for_byte_whatever_it_carries(tmp_path: Path
     (tmp_path / "in" / "c.jpg").write_bytes(stream.getvalue())
     assert restore_photos(tmp_path / "in", "--format", "png").status("c.jpg") == "kept"
     assert (tmp_path / "in-restored" / "c.jpg").read_bytes() == stream.getvalue()
+
+
+def test_the_profile_does_not_tell_the_time() -> None:
+    """Else the same photo would give another file in each run."""
+    ours = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())).profile
+    assert struct.unpack(">6H", srgb_profile()[24:36]) == (2026, 7, 1, 0, 0, 0)
+    assert str(ours.profile_description).startswith("sRGB")

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from restore.colorizers import Engine
+from restore.colorizers import Engine, KeptEngines
 from restore.colorizers.base import FloatArray
 from restore.colorizers.devices import find_device
 from restore.errors import DeviceError, UsageError
@@ -130,3 +130,14 @@ def test_sizes_the_model_can_not_take() -> None:
 def test_a_missing_gpu_is_named() -> None:
     with pytest.raises(DeviceError, match="--device cpu"):
         find_device("cuda")
+
+
+def test_kept_engines_are_those_used_last() -> None:
+    load = KeptEngines(most=2)
+    sizes = {size: EngineOptions(size=size) for size in (64, 96, 128)}
+    first, second = load(sizes[64]), load(sizes[96])
+    assert first is not second
+    assert load(sizes[64]) is first
+    assert load(sizes[64], callers=2) is not first  # and the second is the one used longest ago
+    assert load(sizes[64]) is first
+    assert load(sizes[96]) is not second

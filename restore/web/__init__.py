@@ -1,0 +1,1 @@
+"""The page: photos and films in a browser, by the same library calls as the command line."""
