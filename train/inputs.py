@@ -26,7 +26,8 @@ def network_input(rgb: Tensor, config: TrainConfig, numbers: Sequence[int]) -> t
     """
     on_cpu = rgb.device.type == "cpu"
     if config.degrade == 0 and on_cpu:
-        scaled_l = torch.from_numpy(_L_OF_BYTE.take(grey(rgb).numpy()))
+        luma = grey(rgb)  # (N·S, S) for OpenCV, whose look-up is five times as fast as NumPy's
+        scaled_l = torch.from_numpy(cv2.LUT(luma.numpy().reshape(-1, luma.shape[-1]), _L_OF_BYTE)).reshape(luma.shape)
     else:
         luma = film_luma(rgb, config.degrade, [config.seed * 1_000_000_007 + number for number in numbers])
         scaled_l = _by_table(luma) if on_cpu else scale_l(lightness_from_luma(luma))

@@ -168,7 +168,8 @@ def test_what_can_not_be_coloured_says_why_and_stops_nobody(server: Server, visi
 
     page.click("text=holiday.png")
     assert "in colour already" in page.inner_text("#message")
-    assert (page.is_visible("#before"), page.is_hidden("#cut")) == (True, True)  # there is nothing to compare
+    until(page, "!before.hidden && before.naturalWidth > 0")
+    assert page.is_hidden("#cut")  # there is nothing to compare
     assert download(page, "#download")[1] == (tmp_path / "holiday.png").read_bytes()
     page.check("#recolor")
     until(page, "command.textContent.includes('--already-color recolor')")
@@ -201,7 +202,8 @@ def test_visitors_do_not_see_each_other(server: Server, visit: Visitor, tmp_path
     assert tab.request.get(address).status == 200
     assert other.page.request.get(address).status == 404
     tab.on("dialog", lambda dialog: dialog.accept())
-    tab.click("#forget")
+    with tab.expect_navigation():
+        tab.click("#forget")
     until(tab, "document.querySelectorAll('#strip li').length === 0")
     assert tab.request.get(address).status == 404
 
