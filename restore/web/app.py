@@ -37,7 +37,7 @@ from restore.web.workspace import Session, Workspace
 
 _STATIC = Path(__file__).parent / "static"
 _LOOK_SECONDS = 30.0
-_HOLD_SECONDS, _NEWS_SECONDS = 0.5, 0.02
+_HOLD_SECONDS, _NEWS_SECONDS = 0.5, 0.005
 _WRONG_SECONDS = 1.0
 _MOST_LOGIN_BYTES = 4096
 _BUSY = "So much is waiting already that no more is taken. Try again in a minute."
@@ -194,6 +194,8 @@ class _Page:
             raise HTTPException(404)
         if of == "doubt":
             path = await run_in_threadpool(self._desk.doubt_view, item, item.result or _gone())
+        elif of == "after" and item.early:
+            path = self._desk.early_view(item)
         else:
             path = await run_in_threadpool(self._desk.view, item, (item.result or _gone()) if of == "after" else None)
         return _file(small_of(path) if "small" in request.query_params else path, "image/jpeg")

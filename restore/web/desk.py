@@ -19,19 +19,21 @@ from restore.photos.reading import measure
 from restore.photos.sweep import SATURATIONS, sweep
 from restore.progress import SilentProgress, say
 from restore.threads import processors
+from restore.tone import has_color
 from restore.video.films import restore_films
 from restore.video.progress import SilentFilms
 from restore.web.films import check_film, too_long, write_playable
 from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
 from restore.web.memory import give_memory_back
-from restore.web.views import read_first, write_choice, write_doubt, write_view
+from restore.web.views import read_first, write_choice, write_doubt, write_early_view, write_view, write_view_of
 from restore.web.words import photo_facts, time_left
 
 MOST_WAITING = 100
 """Photos, and likewise films, of all visitors together."""
 _PHOTOS_AT_A_TIME = 2
 _VIEWS_AT_A_TIME = 2
+_VIEW = "view.jpg"
 _PAGES = 10  # of the most pixels, that a document may have
 _NO_LIMIT = 1 << 62  # of pixels: what a header claims is measured first, and said in the page's own words
 
@@ -97,12 +99,12 @@ class Desk:
         self.changes += 1
 
     def view(self, item: Item, result: Result | None) -> Path:
-        """A JPEG of the original, or of a result.
+        """A JPEG of the original, or of a result that is there.
 
         Raises:
             RestoreError: it can't be read any more.
         """
-        target = (item.folder if result is None else result.folder(item)) / "view.jpg"
+        target = (item.folder if result is None else result.folder(item)) / _VIEW
         with item.viewing:
             if not target.exists():
                 with self._views:
@@ -174,6 +176,7 @@ class Desk:
         give_memory_back()
 
     def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> None:
+        item.early = 0
         if result is None or item.gone:
             shutil.rmtree(item.folder if item.gone else out, ignore_errors=True)
         elif task == "stills":
@@ -226,6 +229,7 @@ class Desk:
             report=report,
         )
         out.mkdir()
+        self._look_ahead(item, settings, out / _VIEW, number)
         restore_photos(options, self.engine_options(settings), SilentProgress(), self._stopping(item), self.engines)
         files = json.loads(report.read_text(encoding="ascii"))["files"]
         if not files:
@@ -236,6 +240,22 @@ class Desk:
         facts = photo_facts(record["width"], record["height"], record["bits"], record["pages"])
         kept = record["status"] == "kept"
         return Result(number, Path(record["output"]), settings, kept, facts, tuple(record["notes"]))
+
+    def _look_ahead(self, item: Item, settings: Settings, target: Path, number: int) -> None:
+        """Make the view of a result before the result, which may take long to encode, and that of the original."""
+        engine = self.engines(self.engine_options(settings), callers=processors())
+        with item.viewing:  # who asks for the original meanwhile need not read it again
+            page = read_first(item.source, self.options.max_megapixels * 1_000_000, keep_color=True)
+            if settings.recolor or not has_color(page.tone):
+                write_early_view(page, target, engine, settings.saturation)
+                item.early = number
+                self.changes += 1
+            if not (item.folder / _VIEW).exists():
+                write_view_of(page, item.folder / _VIEW)
+
+    def early_view(self, item: Item) -> Path:
+        """A JPEG of the result that is being made, while `Item.early` says so."""
+        return item.folder / str(item.early) / _VIEW
 
     def _check_pixels(self, item: Item) -> None:
         size, most = measure(item.source, _NO_LIMIT), self.options.max_megapixels

@@ -96,6 +96,7 @@ class Item:
         message: what went wrong, or what there is to know.
         share: how much of the work is done, 0 to 1; None where that is not known.
         told: how far the work is, in words.
+        early: the number of the result in hand, once its view is there; else 0.
         again: it was asked for with other settings while it was worked on.
     """
 
@@ -110,6 +111,7 @@ class Item:
     message: str = ""
     share: float | None = None
     told: str = ""
+    early: int = 0
     result: Result | None = None
     stills: Result | None = None
     again: bool = False

@@ -46,6 +46,7 @@ def shown(item: Item, place: int | None, desk: Desk) -> dict[str, Any]:
         "message": item.message,
         "told": _waiting(place) if item.state == "waiting" else item.told,
         "share": item.share,
+        "early": item.early,
         "settings": item.settings.as_json(),
         "stills": stills.number if stills else 0,
         "result": {

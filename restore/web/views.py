@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from restore.colorizers import Engine
 from restore.files import output_error
 from restore.heatmap import heat_colors
-from restore.merge import enlarged_doubt, shrink_luma
+from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
 from restore.photos.photo import Photo
 from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.reading import read_pages
@@ -41,9 +41,33 @@ def write_view(photo: Path, target: Path, max_pixels: int) -> None:
     """
     picture = _read_reduced(photo, max_pixels)
     if picture is None:
-        page = read_first(photo, max_pixels, keep_color=True)
-        picture = page.luma if page.color is None else page.color
-    large = _reduced(picture, LARGE)
+        write_view_of(read_first(photo, max_pixels, keep_color=True), target)
+    else:
+        _write_both(_reduced(picture, LARGE), target)
+
+
+def write_view_of(page: Photo, target: Path) -> None:
+    """`write_view` for a page that was read with its colours kept.
+
+    Raises:
+        OutputError: the view can't be written.
+    """
+    _write_both(_reduced(page.luma if page.color is None else page.color, LARGE), target)
+
+
+def write_early_view(page: Photo, target: Path, engine: Engine, saturation: float) -> None:
+    """Write what `write_view` will make of a page's result, before there is one: the same guess, put onto the luma at
+    the view's size.
+
+    Raises:
+        OutputError: the view can't be written.
+    """
+    small = shrink_luma(page.luma, engine.size)
+    (ab,) = engine.predict([network_view(small)])
+    _write_both(merge_rgb(_reduced(page.luma, LARGE), small_chroma(small, ab, saturation)), target)
+
+
+def _write_both(large: Samples, target: Path) -> None:
     _write(_reduced(large, SMALL), small_of(target))
     _write(large, target)  # the last: once it is there, both are
 

@@ -272,7 +272,7 @@ def test_the_model_is_loaded_once(tmp_path: Path, restore_video: Run, monkeypatc
     from restore.video import films
 
     load, loaded = films.load_film_engine, []
-    monkeypatch.setattr(films, "load_film_engine", lambda options, *rest: loaded.append(options) or load(options, *rest))
+    monkeypatch.setattr(films, "load_film_engine", lambda *given: loaded.append(given) or load(*given))
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         make_film(tmp_path / "in" / name, 5, sound=False)
     assert restore_video(tmp_path / "in").report["summary"]["done"] == 3

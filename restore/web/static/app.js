@@ -2,7 +2,7 @@
 import { api, ask } from "./api.js";
 import { addFiles, isUploading, uploading } from "./uploads.js";
 
-const BUSY_MS = 50, SENDING_MS = 500, IDLE_MS = 4000, SETTLE_MS = 500;
+const PHOTO_MS = 5, FILM_MS = 100, SENDING_MS = 500, IDLE_MS = 4000, SETTLE_MS = 500;
 const SHOWN_UPLOADS = 5; // as the style sheet has it
 const part = (id) => document.getElementById(id);
 
@@ -28,7 +28,13 @@ async function refresh() {
     problem(error.message, true);
   }
   clearTimeout(timer);
-  timer = setTimeout(refresh, state.items.some(isBusy) ? BUSY_MS : isUploading() ? SENDING_MS : IDLE_MS);
+  timer = setTimeout(refresh, untilNext());
+}
+
+function untilNext() {
+  const busy = state.items.filter(isBusy);
+  if (busy.some((item) => item.kind === "photo")) return PHOTO_MS; // the server answers when there is news
+  return busy.length ? FILM_MS : isUploading() ? SENDING_MS : IDLE_MS;
 }
 
 function tellUploads() {
@@ -51,7 +57,7 @@ function take(answer) {
 function inWords(item) {
   if (item.state === "waiting") return item.told;
   if (item.state === "working") {
-    if (item.kind === "photo") return "colouring …";
+    if (item.kind === "photo") return item.early ? "saving …" : "colouring …";
     if (item.task === "stills") return "making stills …";
     return item.share === null ? "colouring …" : `${Math.floor(item.share * 100)} % coloured`;
   }
@@ -60,8 +66,11 @@ function inWords(item) {
   return item.kind === "film" && item.stills ? "stills are ready" : item.message || "added";
 }
 
+// The number of the result that can be looked at: the one in hand, or the last; 0 where there is nothing to compare.
+const seen = (item) => item.early || (item.result && !item.result.kept ? item.result.number : 0);
+
 function view(item, of, small) {
-  const number = of === "before" ? 0 : item.result.number;
+  const number = of === "before" ? 0 : seen(item);
   return `/api/items/${item.id}/view?of=${of}&n=${number}${small ? "&small" : ""}`;
 }
 
@@ -96,7 +105,7 @@ function renderStrip() {
     button.classList.toggle("failed", item.state === "failed");
     button.querySelector(".state").textContent = inWords(item);
     const image = button.querySelector("img");
-    if (image && item.result) setImage(image, view(item, "after", true));
+    if (image && seen(item)) setImage(image, view(item, "after", true));
     else if (image && item.state !== "failed") setImage(image, view(item, "before", true));
   }
   for (const entry of known.values()) entry.remove();
@@ -137,10 +146,10 @@ function renderDetail(item) {
   message.className = item.state === "failed" ? "problem" : "";
 
   part("compare").hidden = film || (item.state === "failed" && !result);
-  part("compare").classList.toggle("busy", busy);
+  part("compare").classList.toggle("busy", busy && !item.early);
   if (!film && !part("compare").hidden) {
     setImage(part("before"), view(item, "before"));
-    const two = result && !result.kept;
+    const two = seen(item) > 0;
     for (const id of ["after", "line", "cut", "tag-before", "tag-after"]) part(id).hidden = !two;
     if (two) setImage(part("after"), view(item, "after"));
   }
