@@ -45,6 +45,8 @@ class DoneBefore:
 
     def __init__(self, roots: Sequence[Root], options: PhotoOptions, settings: dict[str, Any]) -> None:
         self._settings = fingerprint(settings)
+        # Results are the same with and without maps: a run that wants none does not make them again.
+        self._good = {self._settings, fingerprint(settings | {"confidence": True})}
         self._ledgers = {folder: Ledger(folder) for folder in folder_roots(roots, options)}
 
     def state(self, planned: PlannedPhoto, result: Path) -> str:
@@ -53,7 +55,7 @@ class DoneBefore:
         ledger = self._ledgers.get(planned.root)
         if ledger is None:
             return ""
-        state = ledger.state(str(result.relative_to(planned.root)), planned.source, result, self._settings)
+        state = ledger.state(str(result.relative_to(planned.root)), planned.source, result, self._good)
         if state in ("", "done"):
             return state and "already done"
         # What someone has worked on is not ours to replace.

@@ -36,7 +36,7 @@ from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
 from restore.photos.steady import guess_alike
 from restore.photos.view import network_view
-from restore.photos.writing import copy_as_is, encode, fit, write_bytes
+from restore.photos.writing import copy_as_is, encode, fit, remove_pictures, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
@@ -231,6 +231,7 @@ class _Run:
         if self._options.already_color == "skip":
             return replace(record, status="skipped", output=None, reason=reason, already_done=True)
         self._done.check(planned)
+        remove_pictures(planned.copy, record.pages or 1)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
         return self._note(planned, replace(record, status="kept", output=planned.copy, reason=reason))
 
@@ -309,6 +310,7 @@ class _Run:
             photo = self._marked(photo, item.engine)
             self._done.check(loaded.planned)
             encoded = encode(photo, chroma, container, self._options.quality)
+            remove_pictures(loaded.planned.output)
             maps = Maps(loaded.planned.output)
             maps.write(photo, item.small, item.ab, item.engine)
             times_of = (loaded.planned.source,) if self._options.keep_times else ()
@@ -336,6 +338,7 @@ class _Run:
             begin = time.perf_counter()
             try:
                 self._done.check(planned)
+                remove_pictures(planned.output, item.size.pages)
                 outcome = restore_large(
                     planned.source,
                     planned.output,

@@ -60,7 +60,11 @@ def test_a_map_beside_each_result_and_the_results_as_without(
     assert again.code == 0
     assert files_below(tmp_path / "again") == files_below(plain)
     assert {again.status(name) for name in maps} == {"skipped"}
-    assert restore_photos(archive, "--output", out, "--confidence", model="default").report["summary"]["done"] == 0
+    # What has maps is done for a run without them too; results that are made anew leave no maps of the old ones.
+    for options in (["--confidence"], []):
+        assert restore_photos(archive, "--output", out, *options, model="default").report["summary"]["done"] == 0
+    assert restore_photos(archive, "--output", out, "--saturation", "0.5", model="default").code == 0
+    assert files_below(out) == files_below(plain)
 
 
 def test_no_result_has_the_name_of_a_map(tmp_path: Path, restore_photos: Run) -> None:
