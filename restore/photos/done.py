@@ -114,13 +114,14 @@ def settled(planned: Planned, options: PhotoOptions, done: DoneBefore) -> Record
     if isinstance(planned, PassedOver):
         return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
     if not options.overwrite:
+        renewed = False
         for result in dict.fromkeys((planned.output, planned.copy)):
             state = done.state(planned, result)
-            if state in (RENEWED, ""):
-                if state:
-                    return None
-                continue
-            return Record(planned.source, "skipped", result, state, already_done=True)
+            if state not in (RENEWED, ""):
+                return Record(planned.source, "skipped", result, state, already_done=True)
+            renewed = renewed or state == RENEWED
+        if renewed:
+            return None
         if exists(planned.output):
             return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
         if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:

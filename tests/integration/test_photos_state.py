@@ -85,6 +85,16 @@ def test_a_torn_state_file(archive: Path, restore_photos: Run, cut: int) -> None
     assert statuses(restore_photos(archive)) == ["skipped"] * 7
 
 
+def test_a_photo_in_colour_that_changes_its_name_with_the_options(tmp_path: Path, restore_photos: Run) -> None:
+    (tmp_path / "in").mkdir()
+    colourful().save(tmp_path / "in" / "a.jpg")
+    found = [
+        statuses(restore_photos(tmp_path / "in", "--format", "png", "--already-color", choice))
+        for choice in ("keep", "recolor", "recolor", "keep")
+    ]
+    assert found == [["kept"], ["done"], ["skipped"], ["skipped"]]
+
+
 def test_a_second_run_on_the_same_output_is_refused(archive: Path, restore_photos: Run) -> None:
     other = Ledger(archive.parent / "in-restored")
     other.hold()
