@@ -88,6 +88,7 @@ def test_a_model_that_can_not_say_ends_the_run_before_anything_is_written(tmp_pa
         result = restore_photos(tmp_path / "in", "--output", tmp_path / "out", *options)
         assert (result.code, files_below(tmp_path / "out")) == (2, set())
         assert f"{options[0]} needs a model that says how sure it is" in result.err
+        assert restore_photos(tmp_path / "in", "--dry-run", *options, with_report=False).code == 2
     assert restore_photos(tmp_path / "in", "--calm", "2").code == 2
     assert restore_photos(tmp_path / "in", "--confidence", "--verify").code == 2
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import tifffile
 from PIL import Image
@@ -143,7 +144,11 @@ def test_verify(archive: Path, restore_photos: Run) -> None:
     # Without a state file, the luma tells.
     (output / STATE_NAME).unlink()
     save_grey(damaged, 120, 90, seed=5)
-    assert "luma" in restore_photos(archive, "--verify").error("0.png")
+    pages = np.stack([grey(), grey(seed=2)])
+    tifffile.imwrite(archive / "two.tif", pages, photometric="minisblack")
+    tifffile.imwrite(output / "two.tif", pages[0])
+    result = restore_photos(archive, "--verify")
+    assert "luma" in result.error("0.png") and "not as many pages" in result.error("two.tif")
 
 
 @pytest.mark.parametrize("format", ["jpg", "webp", "tif", "jp2"])
