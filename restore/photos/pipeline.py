@@ -317,7 +317,7 @@ class _Run:
             write_bytes(loaded.planned.output, encoded.data, *times_of)
         except (RestoreError, OSError, MemoryError) as error:
             return self._failed(loaded.planned, record, error, begin)
-        record = replace(record, notes=photo.notes + encoded.notes, **maps.facts())
+        record = replace(record, notes=photo.notes + encoded.notes + maps.notes, **maps.facts())
         return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
 
     def _mark_page(self, photo: Photo) -> Photo:
@@ -360,6 +360,7 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
+        outcome.notes.update(maps.notes)
         facts = outcome.facts(item.size.pages) | maps.facts()
         record = replace(record, **facts, model=self._engine().model_name)
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)

@@ -75,6 +75,10 @@ def test_no_result_has_the_name_of_a_map(tmp_path: Path, restore_photos: Run) ->
             Image.fromarray(grey(seed=4)).save(stream, "PNG")
     save_grey(tmp_path / "in" / "a.png")
     out = tmp_path / "out"
+    # Nor is a photo left out whose map can't have its name.
+    save_grey(tmp_path / "long" / ("x" * 245 + ".png"))
+    (file,) = restore_photos(tmp_path / "long", "--confidence", model="default").report["files"]
+    assert file["status"] == "done" and "its map could not be made" in file["notes"][0] and "confidence" not in file
     for extra in ((), ("--format", "png"), ("--overwrite",)):
         result = restore_photos(tmp_path / "in", "--output", out, "--confidence", *extra, model="default")
         assert result.code == 0, result.err
