@@ -113,7 +113,7 @@ def test_an_output_folder_removed_in_the_middle(
 
     write, output = pipeline.write_bytes, archive.parent / "in-restored"
 
-    def write_and_remove(path: Path, data: bytes) -> None:
+    def write_and_remove(path: Path, data: bytes, times_of: Path | None) -> None:
         write(path, data)
         if path.name == "2.png":
             shutil.rmtree(output)
