@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from restore.colorizers import Engine, KeptEngines
-from restore.errors import InputError, RestoreError, UsageError
+from restore.errors import InputError, OutputError, RestoreError, UsageError
 from restore.options import EngineOptions, FilmsOptions, PhotoOptions, ServeOptions, VideoOptions
 from restore.photos.pipeline import restore_photos
 from restore.photos.reading import measure
@@ -57,7 +57,7 @@ class Desk:
         self.changes = 0
         """Rises with everything that a page would show otherwise."""
         self._closing = threading.Event()
-        self._guard = threading.Lock()
+        self._guard, self._counting = threading.Lock(), threading.Lock()
         self._views = threading.Semaphore(_VIEWS_AT_A_TIME)
 
     @property
@@ -82,7 +82,7 @@ class Desk:
                 item.state, item.message, item.told, item.share = "waiting", "", "", None
                 item.stopped.clear()
             item.task, item.settings = task, settings
-            self.changes += 1
+            self.tell_change()
 
     def cancel(self, item: Item) -> None:
         """Stop the work on an item; what was there before it stays."""
@@ -96,27 +96,48 @@ class Desk:
         """Forget an item and its files."""
         self.lane(item).take_out(item)
         item.drop()
-        self.changes += 1
+        self.tell_change()
 
-    def view(self, item: Item, result: Result | None) -> Path:
-        """A JPEG of the original, or of a result that is there.
+    def tell_change(self) -> None:
+        """Note that a page would show something otherwise."""
+        with self._counting:
+            self.changes += 1
+
+    def view(self, item: Item, number: str) -> Path | None:
+        """A JPEG of the original, or of a result: that which is there, or that in hand, once `Item.early` tells so.
+
+        Args:
+            number: of the result; "0" is the original. A page that asks for what is no longer there gets None, and
+                never another one, which it would go on to show under that number.
 
         Raises:
             RestoreError: it can't be read any more.
         """
-        target = (item.folder if result is None else result.folder(item)) / _VIEW
+        early, result = item.early, item.result  # in this order: `_settle` sets them in the other
+        if number == "0":
+            path, target = item.source, item.folder / _VIEW
+        elif early and number == str(early):
+            return item.folder / number / _VIEW
+        elif result and number == str(result.number):
+            path, target = result.path, result.folder(item) / _VIEW
+        else:
+            return None
         with item.viewing:
             if not target.exists():
                 with self._views:
-                    write_view(result.path if result else item.source, target, self.options.max_megapixels * 1_000_000)
+                    write_view(path, target, self.options.max_megapixels * 1_000_000)
         return target
 
-    def doubt_view(self, item: Item, result: Result) -> Path:
-        """A JPEG of how sure the model was of a result's colours, to be laid over its view.
+    def doubt_view(self, item: Item, number: str) -> Path | None:
+        """A JPEG of how sure the model was of a result's colours, to be laid over its view; None where that result is
+        no longer there.
 
         Raises:
             RestoreError: the original can't be read any more, or the model does not know.
         """
+        result = item.result
+        if result is None or number != str(result.number):
+            return None
         target = result.folder(item) / "doubt.jpg"
         with item.viewing:
             if not target.exists():
@@ -159,7 +180,7 @@ class Desk:
             item.state = "working"
             item.number += 1
             number, task, settings = item.number, item.task, item.settings
-            self.changes += 1
+            self.tell_change()
         out = item.folder / str(number)
         message = ""
         try:
@@ -176,30 +197,27 @@ class Desk:
         give_memory_back()
 
     def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> None:
-        item.early = 0
+        old = None
         if result is None or item.gone:
             shutil.rmtree(item.folder if item.gone else out, ignore_errors=True)
         elif task == "stills":
-            self._replace(item, item.stills)
-            item.stills = result
+            old, item.stills = item.stills, result
         else:
-            self._replace(item, item.result)
-            item.result = result
+            old, item.result = item.result, result
+        item.early = 0
+        if old is not None:
+            shutil.rmtree(old.folder(item), ignore_errors=True)
         if item.again and not item.gone:
             item.again, item.state = False, "waiting"
             item.stopped.clear()
             self.lane(item).put(item, always=True)
-            self.changes += 1
+            self.tell_change()
             return
         self._end(item, message or ("cancelled" if result is None else ""), failed=bool(message))
 
-    def _replace(self, item: Item, old: Result | None) -> None:
-        if old is not None:
-            shutil.rmtree(old.folder(item), ignore_errors=True)
-
     def _end(self, item: Item, message: str, *, failed: bool = False) -> None:
         item.state, item.message, item.told, item.share = "failed" if failed else "idle", message, "", None
-        self.changes += 1
+        self.tell_change()
 
     def _do(self, item: Item, task: Task, settings: Settings, out: Path, number: int) -> Result | None:
         """None when it was cancelled."""
@@ -249,13 +267,9 @@ class Desk:
             if settings.recolor or not has_color(page.tone):
                 write_early_view(page, target, engine, settings.saturation)
                 item.early = number
-                self.changes += 1
+                self.tell_change()
             if not (item.folder / _VIEW).exists():
                 write_view_of(page, item.folder / _VIEW)
-
-    def early_view(self, item: Item) -> Path:
-        """A JPEG of the result that is being made, while `Item.early` says so."""
-        return item.folder / str(item.early) / _VIEW
 
     def _check_pixels(self, item: Item) -> None:
         size, most = measure(item.source, _NO_LIMIT), self.options.max_megapixels
@@ -298,9 +312,13 @@ class Desk:
         if only_stills:
             return Result(number, result, settings)
         progress.tell("making a copy that this page can play")
-        if not write_playable(result, stopping):
-            return None
-        return Result(number, result, settings, facts=_film_facts(record), notes=tuple(record["notes"]))
+        notes = list(record["notes"])
+        try:
+            if not write_playable(result, stopping):
+                return None
+        except OutputError:  # the result itself is whole
+            notes.append("this page can't play the result: download it to see it")
+        return Result(number, result, settings, facts=_film_facts(record), notes=tuple(notes))
 
 
 def _has_styles(options: EngineOptions, engines: KeptEngines) -> bool:
@@ -339,7 +357,7 @@ class _FilmProgress(SilentFilms):
 
     def tell(self, text: str) -> None:
         self._item.told = text
-        self._desk.changes += 1
+        self._desk.tell_change()
 
     def begin(self, name: str, done: int) -> None:
         self._begin = time.monotonic()
