@@ -195,12 +195,17 @@ class _Page:
         return Response(status_code=204)
 
     async def view(self, request: Request) -> Response:
-        item, of, number = _item(request), request.query_params.get("of"), request.query_params.get("n", "")
+        item, of, asked = _item(request), request.query_params.get("of"), request.query_params.get("n", "")
         if item.kind == "film":
             raise HTTPException(404)
-        make = self._desk.doubt_view if of == "doubt" else self._desk.view
-        path = await run_in_threadpool(make, item, "0" if of == "before" else number)
-        path = path or _gone()
+        number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+        if of == "before":
+            path = await run_in_threadpool(self._desk.view, item, 0)
+        elif number:
+            make = self._desk.doubt_view if of == "doubt" else self._desk.view
+            path = await run_in_threadpool(make, item, number) or _gone()
+        else:
+            raise HTTPException(404)
         return await _picture(small_of(path) if "small" in request.query_params else path, "image/jpeg")
 
     async def choices(self, request: Request) -> Response:

@@ -103,22 +103,23 @@ class Desk:
         with self._counting:
             self.changes += 1
 
-    def view(self, item: Item, number: str) -> Path | None:
+    def view(self, item: Item, number: int) -> Path | None:
         """A JPEG of the original, or of a result: that which is there, or that in hand, once `Item.early` tells so.
 
         Args:
-            number: of the result; "0" is the original. A page that asks for what is no longer there gets None, and
-                never another one, which it would go on to show under that number.
+            number: of the result; 0 is the original. Browsers keep what they get for a number, so none is answered with
+                an older one, nor with the one in hand, which may fail. For one that another has taken the place of, it
+                is that: no page asks for its number again. None where there is no such result.
 
         Raises:
             RestoreError: it can't be read any more.
         """
         early, result = item.early, item.result  # in this order: `_settle` sets them in the other
-        if number == "0":
+        if number == 0:
             path, target = item.source, item.folder / _VIEW
-        elif early and number == str(early):
-            return item.folder / number / _VIEW
-        elif result and number == str(result.number):
+        elif number == early:
+            return item.folder / str(number) / _VIEW
+        elif result and number <= result.number:
             path, target = result.path, result.folder(item) / _VIEW
         else:
             return None
@@ -128,15 +129,15 @@ class Desk:
                     write_view(path, target, self.options.max_megapixels * 1_000_000)
         return target
 
-    def doubt_view(self, item: Item, number: str) -> Path | None:
-        """A JPEG of how sure the model was of a result's colours, to be laid over its view; None where that result is
-        no longer there.
+    def doubt_view(self, item: Item, number: int) -> Path | None:
+        """A JPEG of how sure the model was of a result's colours, to be laid over its view; as for `view`, None where
+        there is no such result.
 
         Raises:
             RestoreError: the original can't be read any more, or the model does not know.
         """
         result = item.result
-        if result is None or number != str(result.number):
+        if result is None or number > result.number:
             return None
         target = result.folder(item) / "doubt.jpg"
         with item.viewing:
@@ -189,6 +190,8 @@ class Desk:
             result, message = None, item.told_of(str(error))
         except OSError as error:
             result, message = None, f"{item.name} could not be worked on: {error.strerror or error}."
+        except MemoryError:
+            result, message = None, f"{item.name} is too large for this computer's memory."
         except Exception as error:  # noqa: BLE001  one upload never stops the others
             say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
             result, message = None, f"{item.name} could not be worked on, by a fault of the program. Please report it."

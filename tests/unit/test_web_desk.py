@@ -43,25 +43,29 @@ def work(desk: Desk, item: Item, task: Task = "colour", saturation: float = 1.0)
 
 
 def test_a_number_stands_for_one_result_alone(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A browser keeps what it got for an address: while a result takes the place of another, neither is taken for the
-    other, and there is always one to see."""
+    """A browser keeps what it got for an address: while a result takes the place of another, the older one is never
+    given for the newer, and there is always one to see."""
     save_grey(tmp_path / "a.png", 300, 200)
     item = item_of("photo", tmp_path / "a.png")
     work(desk, item)
-    first = desk.view(item, "1")
+    first = desk.view(item, 1)
     assert first is not None and first.exists()
     during: list[tuple[Path | None, Path | None]] = []
     remove = shutil.rmtree
 
     def look_and_remove(folder: Path, **keywords: Any) -> None:
         if folder == first.parent:
-            during.append((desk.view(item, "1"), desk.view(item, "2")))
+            during.append((desk.view(item, 1), desk.view(item, 2)))
         remove(folder, **keywords)
 
     monkeypatch.setattr(desk_module.shutil, "rmtree", look_and_remove)
     work(desk, item, saturation=0.5)
-    assert during == [(None, tmp_path / "2" / "view.jpg")]
-    assert desk.view(item, "1") is None and desk.doubt_view(item, "1") is None and desk.view(item, "") is None
+    second = tmp_path / "2" / "view.jpg"
+    assert during == [(second, second)]
+    item.early = 3
+    assert desk.view(item, 2) == second
+    assert desk.view(item, 3) == tmp_path / "3" / "view.jpg"
+    assert desk.view(item, 4) is None and desk.doubt_view(item, 3) is None
 
 
 def test_what_is_removed_while_a_zip_is_sent_breaks_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ import { api, ask } from "./api.js";
 import { addFiles, isUploading, patiently, uploading } from "./uploads.js";
 
 const PHOTO_MS = 5, FILM_MS = 100, SENDING_MS = 500, IDLE_MS = 4000, SETTLE_MS = 500;
-const SHOWN_UPLOADS = 5; // as the style sheet has it
 const part = (id) => document.getElementById(id);
 
 let state = { items: [], changes: -1 };
@@ -40,7 +39,7 @@ function untilNext() {
 }
 
 function tellUploads() {
-  part("sending").textContent = uploading() > SHOWN_UPLOADS ? `${uploading()} files are on their way.` : "";
+  part("sending").textContent = uploading() > 1 ? `${uploading()} files are on their way.` : "";
 }
 
 function take(answer) {
