@@ -199,13 +199,10 @@ class _Page:
         if item.kind == "film":
             raise HTTPException(404)
         number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
-        if of == "before":
-            path = await run_in_threadpool(self._desk.view, item, 0)
-        elif number:
-            make = self._desk.doubt_view if of == "doubt" else self._desk.view
-            path = await run_in_threadpool(make, item, number) or _gone()
-        else:
+        if not number and of != "before":
             raise HTTPException(404)
+        make = self._desk.doubt_view if of == "doubt" else self._desk.view
+        path = await run_in_threadpool(make, item, 0 if of == "before" else number) or _gone()
         return await _picture(small_of(path) if "small" in request.query_params else path, "image/jpeg")
 
     async def choices(self, request: Request) -> Response:

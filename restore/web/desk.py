@@ -114,16 +114,14 @@ class Desk:
         Raises:
             RestoreError: it can't be read any more.
         """
-        early, result = item.early, item.result  # in this order: `_settle` sets them in the other
-        if number == 0:
-            path, target = item.source, item.folder / _VIEW
-        elif number == early:
+        if number and number == item.early:
             return item.folder / str(number) / _VIEW
-        elif result and number <= result.number:
-            path, target = result.path, result.folder(item) / _VIEW
-        else:
-            return None
-        with item.viewing:
+        with item.viewing:  # meanwhile no result is removed
+            result = item.result
+            if number and (result is None or number > result.number):
+                return None
+            path, folder = (result.path, result.folder(item)) if number and result else (item.source, item.folder)
+            target = folder / _VIEW
             if not target.exists():
                 with self._views:
                     write_view(path, target, self.options.max_megapixels * 1_000_000)
@@ -136,11 +134,11 @@ class Desk:
         Raises:
             RestoreError: the original can't be read any more, or the model does not know.
         """
-        result = item.result
-        if result is None or number > result.number:
-            return None
-        target = result.folder(item) / "doubt.jpg"
         with item.viewing:
+            result = item.result
+            if result is None or number > result.number:
+                return None
+            target = result.folder(item) / "doubt.jpg"
             if not target.exists():
                 with self._views:
                     engine = self.engines(self.engine_options(result.settings), callers=processors())
@@ -196,10 +194,14 @@ class Desk:
             say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
             result, message = None, f"{item.name} could not be worked on, by a fault of the program. Please report it."
         with self._guard:
-            self._settle(item, task, result, message, out)
+            old = self._settle(item, task, result, message, out)
+        if old is not None:
+            with item.viewing:
+                shutil.rmtree(old.folder(item), ignore_errors=True)
         give_memory_back()
 
-    def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> None:
+    def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> Result | None:
+        """Put a result into its item; the one that it takes the place of."""
         old = None
         if result is None or item.gone:
             shutil.rmtree(item.folder if item.gone else out, ignore_errors=True)
@@ -207,16 +209,15 @@ class Desk:
             old, item.stills = item.stills, result
         else:
             old, item.result = item.result, result
-        item.early = 0
-        if old is not None:
-            shutil.rmtree(old.folder(item), ignore_errors=True)
+        item.early = 0  # the last: there is always one to see
         if item.again and not item.gone:
             item.again, item.state = False, "waiting"
             item.stopped.clear()
             self.lane(item).put(item, always=True)
             self.tell_change()
-            return
+            return old
         self._end(item, message or ("cancelled" if result is None else ""), failed=bool(message))
+        return old
 
     def _end(self, item: Item, message: str, *, failed: bool = False) -> None:
         item.state, item.message, item.told, item.share = "failed" if failed else "idle", message, "", None
