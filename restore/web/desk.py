@@ -264,16 +264,16 @@ class Desk:
         return Result(number, Path(record["output"]), settings, kept, facts, tuple(record["notes"]))
 
     def _look_ahead(self, item: Item, settings: Settings, target: Path, number: int) -> None:
-        """Make the view of a result before the result, which may take long to encode, and that of the original."""
-        engine = self.engines(self.engine_options(settings), callers=processors())
+        """Make the view of the original, and that of a result before the result, which may take long to encode."""
         with item.viewing:  # who asks for the original meanwhile need not read it again
             page = read_first(item.source, self.options.max_megapixels * 1_000_000, keep_color=True)
-            if settings.recolor or not has_color(page.tone):
-                write_early_view(page, target, engine, settings.saturation)
-                item.early = number
-                self.tell_change()
             if not (item.folder / _VIEW).exists():
                 write_view_of(page, item.folder / _VIEW)
+        if settings.recolor or not has_color(page.tone):
+            engine = self.engines(self.engine_options(settings), callers=processors())
+            write_early_view(page, target, engine, settings.saturation)
+            item.early = number
+            self.tell_change()
 
     def _check_pixels(self, item: Item) -> None:
         size, most = measure(item.source, _NO_LIMIT), self.options.max_megapixels
