@@ -26,7 +26,15 @@ from restore.web.films import check_film, too_long, write_playable
 from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
 from restore.web.memory import give_memory_back
-from restore.web.views import read_first, write_choice, write_doubt, write_early_view, write_view, write_view_of
+from restore.web.views import (
+    read_first,
+    read_to_show,
+    write_choice,
+    write_doubt,
+    write_early_view,
+    write_view,
+    write_view_of,
+)
 from restore.web.words import photo_facts, time_left
 
 MOST_WAITING = 100
@@ -266,7 +274,7 @@ class Desk:
     def _look_ahead(self, item: Item, settings: Settings, target: Path, number: int) -> None:
         """Make the view of the original, and that of a result before the result, which may take long to encode."""
         with item.viewing:  # who asks for the original meanwhile need not read it again
-            page = read_first(item.source, self.options.max_megapixels * 1_000_000, keep_color=True)
+            page = read_to_show(item.source, self.options.max_megapixels * 1_000_000)
             if not (item.folder / _VIEW).exists():
                 write_view_of(page, item.folder / _VIEW)
         if settings.recolor or not has_color(page.tone):
