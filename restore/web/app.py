@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -39,6 +40,7 @@ _STATIC = Path(__file__).parent / "static"
 _LOOK_SECONDS = 30.0
 _HOLD_SECONDS, _NEWS_SECONDS = 0.5, 0.005
 _WRONG_SECONDS = 1.0
+_DRAWING = 8  # requests that wait for pictures to be made; more would take the threads from those that are quick
 _MOST_LOGIN_BYTES = 4096
 _GONE = "This is no longer here. Reload the page."
 _BUSY = "So much is waiting already that no more is taken. Try again in a minute."
@@ -102,6 +104,7 @@ class _Page:
         self._workspace = workspace
         self._passwords = passwords
         self._login_turn = asyncio.Lock()
+        self._drawing = CapacityLimiter(_DRAWING)
 
     async def tidy(self) -> None:
         """Forget old sessions, and give back the memory that views of photos took, now and then."""
@@ -199,10 +202,10 @@ class _Page:
         if item.kind == "film":
             raise HTTPException(404)
         number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
-        if not number and of != "before":
+        if (of == "before") != (number == 0):
             raise HTTPException(404)
         make = self._desk.doubt_view if of == "doubt" else self._desk.view
-        path = await run_in_threadpool(make, item, 0 if of == "before" else number) or _gone()
+        path = await to_thread.run_sync(make, item, number, limiter=self._drawing) or _gone()
         return await _picture(small_of(path) if "small" in request.query_params else path, "image/jpeg")
 
     async def choices(self, request: Request) -> Response:
@@ -210,7 +213,7 @@ class _Page:
         if item.kind == "film":
             raise HTTPException(404)
         settings = Settings.from_json(body.get("settings"))
-        return JSONResponse(await run_in_threadpool(self._desk.choices, item, settings))
+        return JSONResponse(await to_thread.run_sync(self._desk.choices, item, settings, limiter=self._drawing))
 
     async def choice(self, request: Request) -> Response:
         return await _picture(_item(request).folder / f"choice-{request.path_params['number']}.jpg", "image/jpeg")
