@@ -5,8 +5,8 @@
 JPEG and PNG are of 12 megapixels, TIFF of 50 at 16 bit with deflate. The floor uses the same libraries, threads,
 quality and compression, and writes the very pixels that restore wrote, which are ready in memory. It runs before and
 after, and its better time counts. The whole command is timed, with its start-up, its estimate, hashes and the model;
-the bar is half of the floor's photos per second for JPEG and TIFF, and 1.5 GB of memory for JPEG. Then the stages of one
-photo are timed, by processor time of one thread.
+the bar is half of the floor's photos per second for JPEG and TIFF, and 1.5 GB of memory for JPEG. Then the stages of
+one photo are timed, by processor time of one thread.
 """
 
 from __future__ import annotations
