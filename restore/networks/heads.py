@@ -100,8 +100,10 @@ class ClassesHead(nn.Module):
             ab = self._annealed_mean(raw)
         else:
             if self.shadow and scaled_l is not None:
-                lightness = 50 * (scaled_l.permute(0, 2, 3, 1) + 1)
-                vividness = vividness * (lightness / self.shadow).clamp(0, 1).square()
+                lightness = scaled_l.permute(0, 2, 3, 1) + 1
+                # Of the picture's own white: an underexposed scan is not all shadow.
+                white = lightness.amax(dim=(1, 2, 3), keepdim=True).clamp_min(0.02)
+                vividness = vividness * (lightness / (self.shadow * white)).clamp_max(1).square()
             ab = self._least_cost(raw, vividness)
         return ab.permute(0, 3, 1, 2)
 
