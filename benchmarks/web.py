@@ -28,7 +28,8 @@ from restore.photos.pipeline import restore_photos
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 _DRAWN = """() => { const after = document.getElementById('after');
-    return after.src.includes('of=after') && after.complete && after.naturalWidth > 0; }"""
+    return after.src.includes('of=after') && after.complete && after.naturalWidth > 0
+        && !document.getElementById('compare').classList.contains('loading'); }"""
 _SAVED = "() => !document.getElementById('download').hidden"
 
 

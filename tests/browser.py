@@ -72,7 +72,12 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         visit = Visit(browser.new_context(**context).new_page())
         visits.append(visit)
         page = visit.page
-        page.on("console", lambda message: visit.errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                visit.errors.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: visit.errors.append(str(error)))
         page.on(
             "request",
@@ -84,4 +89,5 @@ def visit(browser: Browser) -> Iterator[Visitor]:
     yield open_page
     for visit in visits:
         visit.page.context.close()
-    assert [error for visit in visits for error in visit.errors] == []
+    errors = [error for visit in visits for error in visit.errors]
+    assert not errors, errors

@@ -37,7 +37,7 @@ class Clip:
         fields: `tff` or `bff` for interlaced frames.
         woven: the second field shows a later moment than the first, as a television camera's does.
         color: the picture is in colour, not grey.
-        sound: codecs of its sound tracks.
+        sound: codecs of its sound tracks, `sound_rate` samples a second.
         subtitles: codec of its subtitles.
         chapters: their titles.
         attachments: names and contents of files in it.
@@ -59,6 +59,7 @@ class Clip:
     woven: bool = False
     color: bool = False
     sound: Sequence[str] = ()
+    sound_rate: int = 48000
     languages: Sequence[str] = ("eng", "deu", "fra")
     subtitles: str = ""
     second_picture: bool = False
@@ -181,23 +182,24 @@ def draw(clip: Clip, number: int) -> Any:
 
 
 def _sound(out: Any, codec: str, number: int, clip: Clip, begin: Fraction) -> list[Any]:
-    stream: Any = out.add_stream(codec, rate=48000)
+    rate = clip.sound_rate
+    stream: Any = out.add_stream(codec, rate=rate)
     stream.metadata["language"] = clip.languages[number % len(clip.languages)]
     stream.metadata["title"] = f"Track {number}"
     if number:
         stream.disposition = av.stream.Disposition(0)
     kind = "flt" if codec == "libopus" else stream.codec_context.format.name
     seconds = (clip.times[-1] - clip.times[0]) * clip.time_base + Fraction(1, clip.rate)
-    samples = int(seconds * 48000)
+    samples = int(seconds * rate)
     size = 960 if codec == "libopus" else 1024
     packets = []
-    tone = np.sin(np.arange(samples) * (number + 2) * math.tau * 110 / 48000)
-    start = round(begin * 48000)
+    tone = np.sin(np.arange(samples) * (number + 2) * math.tau * 110 / rate)
+    start = round(begin * rate)
     for first in range(0, samples, size):
         part = tone[first : first + size].astype(np.float32)
         frame = av.AudioFrame.from_ndarray(part[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 48000), start + first
-        for piece in av.AudioResampler(kind, "stereo", 48000).resample(frame):
+        frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start + first
+        for piece in av.AudioResampler(kind, "stereo", rate).resample(frame):
             piece.pts = start + first
             packets += stream.encode(piece)
     return packets + stream.encode(None)

@@ -13,7 +13,7 @@ from restore.networks.heads import class_weights
 HEADS = {
     "regression": HeadConfig("regression"),
     "annealed": HeadConfig("classes", temperature=0.4, rebalance=0.5),
-    "least_cost": HeadConfig("classes", vividness=24.0),
+    "least_cost": HeadConfig("classes", vividness=24.0, shadow=0.4),
 }
 
 

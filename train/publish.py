@@ -1,7 +1,7 @@
 """Make a run's best checkpoint into a model to ship: half precision, a name, its terms, its decoding. And beside it the
 same for ONNX Runtime, which is what CPUs run.
 
-python -m train.publish RUN --name default --licence "…" [--temperature T --rebalance U | --vividness V]
+python -m train.publish RUN --name default --licence "…" [--temperature T --rebalance U | --vividness V [--shadow S]]
     [--working-size PX]
 """
 
@@ -28,6 +28,7 @@ def publish(
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean.")] = None,
     rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural.")] = None,
     vividness: Annotated[float | None, typer.Option(help="Of the colour of least cost, instead of T and u.")] = None,
+    shadow: Annotated[float | None, typer.Option(help="Share of the largest L* below which vividness falls.")] = None,
     working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
 ) -> None:
     """Write the model in half precision, for PyTorch and for ONNX Runtime."""
@@ -38,6 +39,7 @@ def publish(
         temperature=head.temperature if temperature is None else temperature,
         rebalance=head.rebalance if rebalance is None else rebalance,
         vividness=head.vividness if vividness is None else vividness,
+        shadow=head.shadow if shadow is None else shadow,
     )
     size = working_size or model.config.working_size
     model.config = replace(model.config, head=head, working_size=size)

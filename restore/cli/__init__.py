@@ -81,6 +81,8 @@ def main() -> None:
 def _how_to_go_on() -> str:
     if sys.argv[1:2] == ["train"]:
         return "`restore train --resume --output RUN` goes on, where the run had begun"
+    if sys.argv[1:2] == ["serve"]:
+        return "The same command begins anew"
     return "Run the same command again to go on"
 
 

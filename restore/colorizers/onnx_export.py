@@ -36,12 +36,13 @@ class _Graph(nn.Module):
         self.model = model
 
     def forward(self, luma: Tensor, vividness: Tensor | None = None) -> tuple[Tensor, ...]:
-        raw = self.model.raw(scale_l(lightness_from_luma(luma)))
+        scaled_l = scale_l(lightness_from_luma(luma))
+        raw = self.model.raw(scaled_l)
         head = self.model.head
         if not isinstance(head, ClassesHead):
             return (head.decode(raw),)
         assert vividness is not None
-        outputs = (head.decode(raw, vividness), head.shares(raw))
+        outputs = (head.decode(raw, self.model.at_output(scaled_l), vividness), head.shares(raw))
         return outputs if head.vividness is not None else (*outputs, head.decode(raw))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from restore.networks.config import GeneratorConfig, HeadConfig, ModelConfig
 from restore.networks.efficientnet_unet import EfficientNetUNet
@@ -51,9 +52,13 @@ class Model(nn.Module):
     def raw(self, scaled_l: Tensor) -> Tensor:
         return self.generator(scaled_l)
 
+    def at_output(self, scaled_l: Tensor) -> Tensor:
+        """L at the size of `raw`, as heads want it beside that."""
+        return F.avg_pool2d(scaled_l.float(), int(self.generator.output_stride))  # type: ignore[arg-type]
+
     def forward(self, scaled_l: Tensor, doubt: bool = False) -> Tensor:
         raw = self.raw(scaled_l)
-        ab = self.head.decode(raw)
+        ab = self.head.decode(raw, self.at_output(scaled_l))
         if not doubt:
             return ab
         assert isinstance(self.head, ClassesHead)

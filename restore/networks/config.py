@@ -30,6 +30,8 @@ class HeadConfig:
             network was trained towards, 1 gives back the natural one. `classes` only.
         vividness: None for the annealed mean; else the colour of least expected cost instead, which needs neither T nor
             u: what an error in a rare colour costs beside one in a common colour, in Lab units. 0 is calm, 30 vivid.
+        shadow: share of the picture's largest L* below which vividness falls with the square of L*, so that what is
+            dark gets no strong colours; 0 for none.
         ab_scale: ab of which the network says 1, in Lab units; 110, or 128 in one published project. `regression` only.
     """
 
@@ -37,6 +39,7 @@ class HeadConfig:
     temperature: float = 0.7
     rebalance: float = 0.0
     vividness: float | None = None
+    shadow: float = 0.0
     ab_scale: float = AB_SCALE
 
 

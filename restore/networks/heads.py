@@ -40,7 +40,7 @@ class RegressionHead(nn.Module):
             raise ValueError(f"ab_scale must be above 0, not {ab_scale}")
         self.ab_scale = ab_scale
 
-    def decode(self, raw: Tensor) -> Tensor:
+    def decode(self, raw: Tensor, scaled_l: Tensor | None = None) -> Tensor:
         """(N, 2, h, w) in [−1, 1] to ab in Lab units."""
         return raw.float() * self.ab_scale
 
@@ -65,7 +65,7 @@ class ClassesHead(nn.Module):
     """Logits over quantised ab.
 
     Args:
-        temperature, rebalance, vividness: see `HeadConfig`.
+        temperature, rebalance, vividness, shadow: see `HeadConfig`.
 
     Buffers (part of a checkpoint): `bins` (Q, 2) in Lab units, `weights` (Q,) the class weights of the training loss.
     """
@@ -74,25 +74,37 @@ class ClassesHead(nn.Module):
     bins: Tensor
     weights: Tensor
 
-    def __init__(self, temperature: float, rebalance: float, vividness: float | None = None) -> None:
+    def __init__(
+        self, temperature: float, rebalance: float, vividness: float | None = None, shadow: float = 0.0
+    ) -> None:
         super().__init__()
         bins = quantised_ab_bins()
         self.out_channels = len(bins)
         self.temperature = temperature
         self.rebalance = rebalance
         self.vividness = vividness
+        self.shadow = shadow
         self.register_buffer("bins", bins)
         self.register_buffer("weights", torch.ones(len(bins)))
 
-    def decode(self, raw: Tensor, vividness: float | Tensor | None = None) -> Tensor:
+    def decode(self, raw: Tensor, scaled_l: Tensor | None = None, vividness: float | Tensor | None = None) -> Tensor:
         """(N, Q, h, w) logits to ab (N, 2, h, w) in Lab units.
 
         Args:
+            scaled_l: (N, 1, h, w), for shadows; without it there are none.
             vividness: a number, or a tensor of one; None is the head's own.
         """
         if vividness is None:
             vividness = self.vividness
-        ab = self._annealed_mean(raw) if vividness is None else self._least_cost(raw, vividness)
+        if vividness is None:
+            ab = self._annealed_mean(raw)
+        else:
+            if self.shadow and scaled_l is not None:
+                lightness = scaled_l.permute(0, 2, 3, 1) + 1
+                # Of the picture's own white: an underexposed scan is not all shadow.
+                white = lightness.amax(dim=(1, 2, 3), keepdim=True).clamp_min(0.02)
+                vividness = vividness * (lightness / (self.shadow * white)).clamp_max(1).square()
+            ab = self._least_cost(raw, vividness)
         return ab.permute(0, 3, 1, 2)
 
     def _annealed_mean(self, raw: Tensor) -> Tensor:
@@ -134,17 +146,20 @@ class ClassesHead(nn.Module):
         colours count as much as common ones, which is vivid. Their sum leaves a pixel pale unless a strong colour is
         likely, where the annealed mean of the reweighted distribution raises all alike: at equal PSNR it reaches more
         of the rare colours (docs/model-card.md). Solved by reweighted means (Weiszfeld 1937).
+
+        Args:
+            vividness: a number, or (N, h, w, 1).
         """
         natural = self.shares(raw)
-        weights = vividness * class_weights(prior_of(self.weights), _COST_SHARE)
+        weights = class_weights(prior_of(self.weights), _COST_SHARE)
         # Rows: a, b and 1, so that one product gives a weighted sum and the sum of its weights.
         points = torch.cat((self.bins.T, torch.ones_like(self.bins[:, :1]).T))
         weighted = weights * points
         plain = F.linear(natural, points)
-        sums = plain + F.linear(natural, weighted / (2 * _COST_ROUNDING))
+        sums = plain + vividness * F.linear(natural, weighted / (2 * _COST_ROUNDING))
         for _ in range(_COST_STEPS):
             squared = self._squared_distance(sums[..., :2] / sums[..., 2:], _COST_ROUNDING)
-            sums = plain + F.linear(squared.rsqrt_().mul_(natural), weighted)
+            sums = plain + vividness * F.linear(squared.rsqrt_().mul_(natural), weighted)
         return sums[..., :2] / sums[..., 2:]
 
 
@@ -155,5 +170,5 @@ def build_head(config: HeadConfig) -> Head:
     if config.kind == "regression":
         return RegressionHead(config.ab_scale)
     if config.kind == "classes":
-        return ClassesHead(config.temperature, config.rebalance, config.vividness)
+        return ClassesHead(config.temperature, config.rebalance, config.vividness, config.shadow)
     raise ValueError(f"unknown head {config.kind!r}; known: classes, regression")

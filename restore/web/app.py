@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -39,7 +40,9 @@ _STATIC = Path(__file__).parent / "static"
 _LOOK_SECONDS = 30.0
 _HOLD_SECONDS, _NEWS_SECONDS = 0.5, 0.005
 _WRONG_SECONDS = 1.0
+_DRAWING = 8  # requests that wait for pictures to be made; more would take the threads from those that are quick
 _MOST_LOGIN_BYTES = 4096
+_GONE = "This is no longer here. Reload the page."
 _BUSY = "So much is waiting already that no more is taken. Try again in a minute."
 
 
@@ -83,7 +86,12 @@ def create_app(
             Mount("/static", StaticFiles(directory=_STATIC)),
         ],
         middleware=[Middleware(Guard, options=desk.options, workspace=workspace)],
-        exception_handlers={HTTPException: _told, RestoreError: _told, Exception: _unexpected},
+        exception_handlers={
+            HTTPException: _told,
+            RestoreError: _told,
+            ClientDisconnect: _nobody,
+            Exception: _unexpected,
+        },
         lifespan=lifespan,
     )
 
@@ -96,6 +104,7 @@ class _Page:
         self._workspace = workspace
         self._passwords = passwords
         self._login_turn = asyncio.Lock()
+        self._drawing = CapacityLimiter(_DRAWING)
 
     async def tidy(self) -> None:
         """Forget old sessions, and give back the memory that views of photos took, now and then."""
@@ -185,33 +194,32 @@ class _Page:
         for item in session.items.values():
             self._desk.lane(item).take_out(item)
         await run_in_threadpool(self._workspace.end, session)
-        self._desk.changes += 1
+        self._desk.tell_change()
         return Response(status_code=204)
 
     async def view(self, request: Request) -> Response:
-        item, of = _item(request), request.query_params.get("of")
+        item, of, asked = _item(request), request.query_params.get("of"), request.query_params.get("n", "")
         if item.kind == "film":
             raise HTTPException(404)
-        if of == "doubt":
-            path = await run_in_threadpool(self._desk.doubt_view, item, item.result or _gone())
-        elif of == "after" and item.early:
-            path = self._desk.early_view(item)
-        else:
-            path = await run_in_threadpool(self._desk.view, item, (item.result or _gone()) if of == "after" else None)
-        return _file(small_of(path) if "small" in request.query_params else path, "image/jpeg")
+        number = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+        if (of == "before") != (number == 0):
+            raise HTTPException(404)
+        make = self._desk.doubt_view if of == "doubt" else self._desk.view
+        path = await to_thread.run_sync(make, item, number, limiter=self._drawing) or _gone()
+        return await _picture(small_of(path) if "small" in request.query_params else path, "image/jpeg")
 
     async def choices(self, request: Request) -> Response:
         item, body = _item(request), await _json(request)
         if item.kind == "film":
             raise HTTPException(404)
         settings = Settings.from_json(body.get("settings"))
-        return JSONResponse(await run_in_threadpool(self._desk.choices, item, settings))
+        return JSONResponse(await to_thread.run_sync(self._desk.choices, item, settings, limiter=self._drawing))
 
     async def choice(self, request: Request) -> Response:
-        return _file(_item(request).folder / f"choice-{request.path_params['number']}.jpg", "image/jpeg")
+        return await _picture(_item(request).folder / f"choice-{request.path_params['number']}.jpg", "image/jpeg")
 
     async def stills(self, request: Request) -> Response:
-        return _file((_item(request).stills or _gone()).path, "image/png")
+        return await _picture((_item(request).stills or _gone()).path, "image/png")
 
     async def play(self, request: Request) -> Response:
         return _file(*await run_in_threadpool(playable, (_item(request).result or _gone()).path))
@@ -221,11 +229,11 @@ class _Page:
         return _file((item.result or _gone()).path, "application/octet-stream", item.download_name)
 
     async def download_all(self, request: Request) -> Response:
-        files = named_apart(
-            (item.download_name, item.result.path) for item in _session(request).items.values() if item.result
-        )
-        if not files:
+        items = [item for item in _session(request).items.values() if item.result]
+        if not items:
             _gone()
+        # Looked up one by one: until a photo's turn comes, it may have another result, or be removed.
+        files = named_apart((item.download_name, item.result.path) for item in items if item.result)
         headers = {"content-disposition": 'attachment; filename="restored.zip"'}
         return StreamingResponse(zip_of(files), media_type="application/zip", headers=headers)
 
@@ -240,14 +248,22 @@ def _item(request: Request) -> Item:
 
 
 def _gone() -> Any:
-    raise HTTPException(404, "This is no longer here. Reload the page.")
+    raise HTTPException(404, _GONE)
 
 
 def _file(path: Path, media_type: str, filename: str | None = None) -> Response:
-    """A file as it is, for the page or, by a name, as a download. Browsers keep no copy: see `Guard`."""
+    """A file as it is, to be played or, by a name, as a download. Browsers keep no copy: see `Guard`."""
     if not path.exists():
         _gone()
     return FileResponse(path, media_type=media_type, filename=filename)
+
+
+async def _picture(path: Path, media_type: str) -> Response:
+    """A small file, read at once: work that goes on may remove it at any time."""
+    try:
+        return Response(await run_in_threadpool(path.read_bytes), media_type=media_type)
+    except FileNotFoundError:
+        return _gone()
 
 
 async def _small_body(request: Request) -> bytes:
@@ -264,7 +280,7 @@ async def _json(request: Request) -> dict[str, Any]:
 
     try:
         body = json.loads(await _small_body(request))
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise HTTPException(400, "This is not what the page sends. Reload it.")
@@ -280,10 +296,17 @@ async def _told(request: Request, error: Exception) -> Response:
     """Errors that a visitor can cause, in one line."""
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
+    if "id" in request.path_params:
+        item = _session(request).items.get(request.path_params["id"])
+        return JSONResponse({"error": item.told_of(str(error)) if item else _GONE}, 400)
     return JSONResponse({"error": str(error)}, 400)
 
 
+async def _nobody(request: Request, error: Exception) -> Response:
+    """The answer to a visitor who is gone: an upload was broken off."""
+    return Response(status_code=400)
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ClientDisconnect):
-        say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
+    say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
     return JSONResponse({"error": "Something went wrong on the server, by a fault of the program."}, 500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -10,9 +11,8 @@ from pathlib import Path, PurePosixPath
 _CHUNK = 1 << 20
 
 
-def named_apart(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """The same files by names of which no two are alike."""
-    named: dict[str, Path] = {}
+def named_apart(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
+    """The same files by names of which no two are alike, each when it is asked for."""
     taken: set[str] = set()
     for wanted, path in files:
         name, number = wanted, 1
@@ -21,8 +21,7 @@ def named_apart(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
             pure = PurePosixPath(wanted)
             name = f"{pure.stem}-{number}{pure.suffix}"
         taken.add(name.casefold())
-        named[name] = path
-    return named
+        yield name, path
 
 
 class _Outlet(io.RawIOBase):
@@ -44,14 +43,19 @@ class _Outlet(io.RawIOBase):
         return taken
 
 
-def zip_of(files: dict[str, Path]) -> Iterator[bytes]:
-    """A ZIP of files by name, stored as they are: pictures and films don't get smaller."""
+def zip_of(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
+    """A ZIP of files and their names, stored as they are: pictures and films don't get smaller. What is no longer there
+    when its turn comes is left out."""
     outlet = _Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in files.items():
-            entry = zipfile.ZipInfo.from_file(path, name)
+        for name, path in files:
+            try:
+                source = path.open("rb")
+            except FileNotFoundError:
+                continue
+            entry = zipfile.ZipInfo(name, time.localtime()[:6])
             entry.external_attr = 0o644 << 16
-            with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
+            with source, archive.open(entry, "w", force_zip64=True) as target:
                 while chunk := source.read(_CHUNK):
                     target.write(chunk)
                     yield outlet.take()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from restore.colorizers import Engine, KeptEngines
-from restore.errors import InputError, RestoreError, UsageError
+from restore.errors import InputError, OutputError, RestoreError, UsageError
 from restore.options import EngineOptions, FilmsOptions, PhotoOptions, ServeOptions, VideoOptions
 from restore.photos.pipeline import restore_photos
 from restore.photos.reading import measure
@@ -26,7 +26,15 @@ from restore.web.films import check_film, too_long, write_playable
 from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
 from restore.web.memory import give_memory_back
-from restore.web.views import read_first, write_choice, write_doubt, write_early_view, write_view, write_view_of
+from restore.web.views import (
+    read_first,
+    read_to_show,
+    write_choice,
+    write_doubt,
+    write_early_view,
+    write_view,
+    write_view_of,
+)
 from restore.web.words import photo_facts, time_left
 
 MOST_WAITING = 100
@@ -57,7 +65,7 @@ class Desk:
         self.changes = 0
         """Rises with everything that a page would show otherwise."""
         self._closing = threading.Event()
-        self._guard = threading.Lock()
+        self._guard, self._counting = threading.Lock(), threading.Lock()
         self._views = threading.Semaphore(_VIEWS_AT_A_TIME)
 
     @property
@@ -82,7 +90,7 @@ class Desk:
                 item.state, item.message, item.told, item.share = "waiting", "", "", None
                 item.stopped.clear()
             item.task, item.settings = task, settings
-            self.changes += 1
+            self.tell_change()
 
     def cancel(self, item: Item) -> None:
         """Stop the work on an item; what was there before it stays."""
@@ -96,29 +104,49 @@ class Desk:
         """Forget an item and its files."""
         self.lane(item).take_out(item)
         item.drop()
-        self.changes += 1
+        self.tell_change()
 
-    def view(self, item: Item, result: Result | None) -> Path:
-        """A JPEG of the original, or of a result that is there.
+    def tell_change(self) -> None:
+        """Note that a page would show something otherwise."""
+        with self._counting:
+            self.changes += 1
+
+    def view(self, item: Item, number: int) -> Path | None:
+        """A JPEG of the original, or of a result: that which is there, or that in hand, once `Item.early` tells so.
+
+        Args:
+            number: of the result; 0 is the original. Browsers keep what they get for a number, so none is answered with
+                an older one, nor with the one in hand, which may fail. For one that another has taken the place of, it
+                is that: no page asks for its number again. None where there is no such result.
 
         Raises:
             RestoreError: it can't be read any more.
         """
-        target = (item.folder if result is None else result.folder(item)) / _VIEW
-        with item.viewing:
+        if number and number == item.early:
+            return item.folder / str(number) / _VIEW
+        with item.viewing:  # meanwhile no result is removed
+            result = item.result
+            if number and (result is None or number > result.number):
+                return None
+            path, folder = (result.path, result.folder(item)) if number and result else (item.source, item.folder)
+            target = folder / _VIEW
             if not target.exists():
                 with self._views:
-                    write_view(result.path if result else item.source, target, self.options.max_megapixels * 1_000_000)
+                    write_view(path, target, self.options.max_megapixels * 1_000_000)
         return target
 
-    def doubt_view(self, item: Item, result: Result) -> Path:
-        """A JPEG of how sure the model was of a result's colours, to be laid over its view.
+    def doubt_view(self, item: Item, number: int) -> Path | None:
+        """A JPEG of how sure the model was of a result's colours, to be laid over its view; as for `view`, None where
+        there is no such result.
 
         Raises:
             RestoreError: the original can't be read any more, or the model does not know.
         """
-        target = result.folder(item) / "doubt.jpg"
         with item.viewing:
+            result = item.result
+            if result is None or number > result.number:
+                return None
+            target = result.folder(item) / "doubt.jpg"
             if not target.exists():
                 with self._views:
                     engine = self.engines(self.engine_options(result.settings), callers=processors())
@@ -159,7 +187,7 @@ class Desk:
             item.state = "working"
             item.number += 1
             number, task, settings = item.number, item.task, item.settings
-            self.changes += 1
+            self.tell_change()
         out = item.folder / str(number)
         message = ""
         try:
@@ -168,38 +196,40 @@ class Desk:
             result, message = None, item.told_of(str(error))
         except OSError as error:
             result, message = None, f"{item.name} could not be worked on: {error.strerror or error}."
+        except MemoryError:
+            result, message = None, f"{item.name} is too large for this computer's memory."
         except Exception as error:  # noqa: BLE001  one upload never stops the others
             say(f"restore: error: unexpected {type(error).__name__}: {error}. Please report it", error=True)
             result, message = None, f"{item.name} could not be worked on, by a fault of the program. Please report it."
         with self._guard:
-            self._settle(item, task, result, message, out)
+            old = self._settle(item, task, result, message, out)
+        if old is not None:
+            with item.viewing:
+                shutil.rmtree(old.folder(item), ignore_errors=True)
         give_memory_back()
 
-    def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> None:
-        item.early = 0
+    def _settle(self, item: Item, task: Task, result: Result | None, message: str, out: Path) -> Result | None:
+        """Put a result into its item; the one that it takes the place of."""
+        old = None
         if result is None or item.gone:
             shutil.rmtree(item.folder if item.gone else out, ignore_errors=True)
         elif task == "stills":
-            self._replace(item, item.stills)
-            item.stills = result
+            old, item.stills = item.stills, result
         else:
-            self._replace(item, item.result)
-            item.result = result
+            old, item.result = item.result, result
+        item.early = 0  # the last: there is always one to see
         if item.again and not item.gone:
             item.again, item.state = False, "waiting"
             item.stopped.clear()
             self.lane(item).put(item, always=True)
-            self.changes += 1
-            return
+            self.tell_change()
+            return old
         self._end(item, message or ("cancelled" if result is None else ""), failed=bool(message))
-
-    def _replace(self, item: Item, old: Result | None) -> None:
-        if old is not None:
-            shutil.rmtree(old.folder(item), ignore_errors=True)
+        return old
 
     def _end(self, item: Item, message: str, *, failed: bool = False) -> None:
         item.state, item.message, item.told, item.share = "failed" if failed else "idle", message, "", None
-        self.changes += 1
+        self.tell_change()
 
     def _do(self, item: Item, task: Task, settings: Settings, out: Path, number: int) -> Result | None:
         """None when it was cancelled."""
@@ -242,20 +272,16 @@ class Desk:
         return Result(number, Path(record["output"]), settings, kept, facts, tuple(record["notes"]))
 
     def _look_ahead(self, item: Item, settings: Settings, target: Path, number: int) -> None:
-        """Make the view of a result before the result, which may take long to encode, and that of the original."""
-        engine = self.engines(self.engine_options(settings), callers=processors())
+        """Make the view of the original, and that of a result before the result, which may take long to encode."""
         with item.viewing:  # who asks for the original meanwhile need not read it again
-            page = read_first(item.source, self.options.max_megapixels * 1_000_000, keep_color=True)
-            if settings.recolor or not has_color(page.tone):
-                write_early_view(page, target, engine, settings.saturation)
-                item.early = number
-                self.changes += 1
+            page = read_to_show(item.source, self.options.max_megapixels * 1_000_000)
             if not (item.folder / _VIEW).exists():
                 write_view_of(page, item.folder / _VIEW)
-
-    def early_view(self, item: Item) -> Path:
-        """A JPEG of the result that is being made, while `Item.early` says so."""
-        return item.folder / str(item.early) / _VIEW
+        if settings.recolor or not has_color(page.tone):
+            engine = self.engines(self.engine_options(settings), callers=processors())
+            write_early_view(page, target, engine, settings.saturation)
+            item.early = number
+            self.tell_change()
 
     def _check_pixels(self, item: Item) -> None:
         size, most = measure(item.source, _NO_LIMIT), self.options.max_megapixels
@@ -298,9 +324,13 @@ class Desk:
         if only_stills:
             return Result(number, result, settings)
         progress.tell("making a copy that this page can play")
-        if not write_playable(result, stopping):
-            return None
-        return Result(number, result, settings, facts=_film_facts(record), notes=tuple(record["notes"]))
+        notes = list(record["notes"])
+        try:
+            if not write_playable(result, stopping):
+                return None
+        except OutputError:  # the result itself is whole
+            notes.append("this page can't play the result: download it to see it")
+        return Result(number, result, settings, facts=_film_facts(record), notes=tuple(notes))
 
 
 def _has_styles(options: EngineOptions, engines: KeptEngines) -> bool:
@@ -339,7 +369,7 @@ class _FilmProgress(SilentFilms):
 
     def tell(self, text: str) -> None:
         self._item.told = text
-        self._desk.changes += 1
+        self._desk.tell_change()
 
     def begin(self, name: str, done: int) -> None:
         self._begin = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import av
 import av.error
 
-from restore.errors import InputError
+from restore.errors import InputError, OutputError
 from restore.files import open_atomically
 from restore.options import ServeOptions
 from restore.stopping import Stopped
@@ -25,6 +24,7 @@ _PLAYED_VIDEO = {"h264": ("yuv420p", "yuvj420p"), "vp9": ("yuv420p",), "vp8": ("
 _PLAYED_SOUND = ("aac", "mp3", "opus", "vorbis", "flac")
 _PLAYED_SUFFIXES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
 _COPY_SIDE = 1280  # the longest of a copy made for the page
+_COPY_RATE = 48_000  # of its sound: AAC does not have every rate that old films have
 
 
 def check_film(item: Item, options: ServeOptions) -> int:
@@ -87,19 +87,22 @@ def write_playable(film: Path, stopping: Callable[[], bool]) -> bool:
     """Write a copy for the page, H.264 and AAC, beside a film that browsers can't play. False when told to stop.
 
     Raises:
-        OutputError: the copy can't be written.
+        OutputError: the copy can't be made.
     """
     if media_type(film):
         return True
-    with contextlib.suppress(Stopped):
+    try:
         with (
             open_atomically(_copy_of(film)) as stream,
             av.open(str(film)) as source,
             av.open(stream, "w", format="mp4", options={"movflags": "faststart"}) as out,
         ):
             _transcode(source, out, stopping)
-        return True
-    return False
+    except Stopped:
+        return False
+    except av.error.FFmpegError as error:
+        raise OutputError(f"no copy of {film} could be made that browsers can play: {error.strerror}") from error
+    return True
 
 
 def _transcode(
@@ -117,8 +120,8 @@ def _transcode(
     video.pix_fmt = "yuv420p"
     video.time_base = video.codec_context.time_base = picture.time_base or Fraction(1, 90_000)
     sound = source.streams.audio[0] if source.streams.audio else None
-    audio = out.add_stream("aac", rate=sound.rate) if sound else None
-    resampler = av.AudioResampler("fltp", "stereo", sound.rate) if sound else None
+    audio = out.add_stream("aac", rate=_COPY_RATE) if sound else None
+    resampler = av.AudioResampler("fltp", "stereo", _COPY_RATE) if sound else None
     for packet in source.demux(*([picture, sound] if sound else [picture])):
         if stopping():
             raise Stopped

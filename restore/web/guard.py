@@ -67,10 +67,13 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_secured)
 
     def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
-        host = headers.get("host", "")
-        if not self._has_logins and urlsplit(f"//{host}").hostname not in (*_HERE, self._host):
+        try:
+            host, origin = urlsplit(f"//{headers.get('host', '')}"), urlsplit(headers.get("origin", ""))
+        except ValueError:
+            return PlainTextResponse("This request names no host.", 400)
+        if not self._has_logins and host.hostname not in (*_HERE, self._host):
             return PlainTextResponse("This page is for this computer alone. Open it as it was told at its start.", 421)
-        if scope["method"] not in ("GET", "HEAD") and urlsplit(headers.get("origin", "")).netloc != host:
+        if scope["method"] not in ("GET", "HEAD") and origin.netloc != host.netloc:
             return PlainTextResponse(
                 "This request did not come from the page itself. A proxy has to hand on the Host header as it is.", 403
             )

@@ -49,7 +49,7 @@ class Settings:
             raise UsageError("these settings are unknown", "Reload the page")
         settings = Settings(**values)
         numbers = [settings.saturation, settings.calm, *([] if settings.size is None else [settings.size])]
-        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        if any(isinstance(each, bool) or not isinstance(each, int | float) or abs(each) > 1e6 for each in numbers):
             raise UsageError("these settings are no numbers", "Reload the page")
         if not isinstance(settings.recolor, bool) or not isinstance(settings.size, int | None):
             raise UsageError("these settings are of another kind", "Reload the page")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
@@ -36,7 +36,7 @@ async def receive(request: Request, session: Session, desk: Desk) -> Item:
         folder.mkdir(mode=0o700)
         part = folder / "part"
         with part.open("wb") as stream:
-            size = await _store(request, stream, desk.options.max_upload, name)
+            size = await _store(request, stream, desk.options.max_upload, name, folder)
         with part.open("rb") as stream:
             kind = _kind(name, stream.read(SNIFF_BYTES))
         source = part.rename(folder / f"original{PurePosixPath(name).suffix.lower()}")
@@ -56,7 +56,11 @@ def _check_room(request: Request, session: Session, name: str, desk: Desk) -> No
     _check_size(size, desk.options.max_upload, name)
     if len(session.items) >= MOST_ITEMS:
         raise HTTPException(409, f"This page holds {MOST_ITEMS} files already. Remove some first.")
-    if shutil.disk_usage(session.folder).free - size < _KEPT_FREE:
+    _check_disk(session.folder, size, name)
+
+
+def _check_disk(folder: Path, size: int, name: str) -> None:
+    if shutil.disk_usage(folder).free - size < _KEPT_FREE:
         raise HTTPException(507, f"The disk of the computer that runs this page is too full for {name}.")
 
 
@@ -65,13 +69,14 @@ def _check_size(size: int, most: int, name: str) -> None:
         raise HTTPException(413, f"{name} is larger than {most:,} MB, the most that this page takes.")
 
 
-async def _store(request: Request, stream: BinaryIO, most: int, name: str) -> int:
+async def _store(request: Request, stream: BinaryIO, most: int, name: str, folder: Path) -> int:
     size, waiting = 0, bytearray()
     async for chunk in request.stream():
         size += len(chunk)
         _check_size(size, most, name)
         waiting += chunk
         if len(waiting) >= _CHUNK:
+            _check_disk(folder, 0, name)  # others may be sending, too, and not all tell how much
             await run_in_threadpool(stream.write, bytes(waiting))
             waiting.clear()
     await run_in_threadpool(stream.write, bytes(waiting))

@@ -13,7 +13,7 @@ from restore.colorizers import Engine
 from restore.files import output_error
 from restore.heatmap import heat_colors
 from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
-from restore.photos.photo import Photo
+from restore.photos.photo import Colors, Photo, see
 from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.reading import read_pages
 from restore.photos.view import network_view
@@ -32,6 +32,18 @@ def read_first(photo: Path, max_pixels: int, *, keep_color: bool = False) -> Pho
         return next(pages)
 
 
+def read_to_show(photo: Path, max_pixels: int) -> Photo | Colors:
+    """A photo's first page, its colours kept; smaller than it is, where that is quicker and enough for `LARGE`.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    picture = _read_reduced(photo, max_pixels)
+    if picture is None:
+        return read_first(photo, max_pixels, keep_color=True)
+    return see(picture, "grey" if picture.ndim == 2 else "rgb", None, [], keep_color=True)
+
+
 def write_view(photo: Path, target: Path, max_pixels: int) -> None:
     """Write a photo's first page to `target` as a JPEG of at most `LARGE`, and to `small_of(target)` of `SMALL`.
 
@@ -39,14 +51,10 @@ def write_view(photo: Path, target: Path, max_pixels: int) -> None:
         InputError: it can't be read.
         OutputError: the view can't be written.
     """
-    picture = _read_reduced(photo, max_pixels)
-    if picture is None:
-        write_view_of(read_first(photo, max_pixels, keep_color=True), target)
-    else:
-        _write_both(_reduced(picture, LARGE), target)
+    write_view_of(read_to_show(photo, max_pixels), target)
 
 
-def write_view_of(page: Photo, target: Path) -> None:
+def write_view_of(page: Photo | Colors, target: Path) -> None:
     """`write_view` for a page that was read with its colours kept.
 
     Raises:
@@ -55,7 +63,7 @@ def write_view_of(page: Photo, target: Path) -> None:
     _write_both(_reduced(page.luma if page.color is None else page.color, LARGE), target)
 
 
-def write_early_view(page: Photo, target: Path, engine: Engine, saturation: float) -> None:
+def write_early_view(page: Photo | Colors, target: Path, engine: Engine, saturation: float) -> None:
     """Write what `write_view` will make of a page's result, before there is one: the same guess, put onto the luma at
     the view's size.
 

@@ -45,7 +45,7 @@ class Session:
 
     @property
     def is_busy(self) -> bool:
-        return any(item.state in ("waiting", "working") for item in self.items.values())
+        return any(item.state in ("waiting", "working") for item in [*self.items.values()])
 
 
 class Workspace:
@@ -93,7 +93,7 @@ class Workspace:
 
     def _remove(self, session: Session) -> None:
         self._sessions.pop(session.key, None)
-        for item in session.items.values():
+        for item in [*session.items.values()]:  # an upload may end meanwhile
             item.drop()
         shutil.rmtree(session.folder, ignore_errors=True)
 

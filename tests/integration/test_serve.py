@@ -126,12 +126,32 @@ def test_memory_comes_back(server: Server, tmp_path: Path) -> None:
             client.upload(tmp_path / "large.jpg")
         for item in client.settled():
             assert item["result"], item["message"]
-            client.ask("GET", f"/api/items/{item['id']}/view?of=after")
+            client.ask("GET", f"/api/items/{item['id']}/view?of=after&n=1")
             client.ask("DELETE", f"/api/items/{item['id']}")
         return process.memory_info().rss / 1e6
 
     first = megabytes(4)
     assert megabytes(12) - first < 30
+
+
+def make_trouble(client: Client) -> None:
+    """What no page sends: broken addresses and bodies, and an upload that is broken off."""
+    assert client.ask("GET", "/", Host="[::1")[0] == 400
+    assert client.ask("POST", "/api/forget", Origin="http://[::1")[0] == 400
+    own = {"Host": client.host, "Origin": f"http://{client.host}", "Cookie": client.cookie, "Content-Length": "9"}
+    head = "".join(f"{name}: {text}\r\n" for name, text in own.items())
+    name, port = client.host.split(":")
+    with socket.create_connection((name, int(port))) as visitor:
+        visitor.sendall(f"POST /api/files?name=a.jpg HTTP/1.1\r\n{head}\r\nabc".encode())
+        time.sleep(0.1)
+    _, uploaded = client.ask("POST", "/api/files?name=a.jpg", b"no photo")
+    client.settled()
+    path = f"/api/items/{uploaded['id']}"
+    for body in (b"[" * 4000, b'{"settings": {"saturation": ' + b"1" * 4000 + b"}}"):
+        assert client.ask("POST", f"{path}/work", body)[0] == 400
+    status, answer = client.post(f"{path}/choices", {"settings": {}})
+    assert (status, answer["error"].startswith("a.jpg is")) == (400, True), answer  # and no path of the server's
+    client.ask("DELETE", path)
 
 
 def test_a_signal_ends_it_in_time_and_removes_everything(tmp_path: Path) -> None:
@@ -150,6 +170,7 @@ def test_a_signal_ends_it_in_time_and_removes_everything(tmp_path: Path) -> None
     (folder,) = server.folder.glob(f"{OURS}*")
     assert folder != left
     client = Client(server.address)
+    make_trouble(client)
     _, uploaded = client.upload(clip)
     client.settled()
     client.post(f"/api/items/{uploaded['id']}/work", {"task": "colour", "settings": {}})
@@ -159,7 +180,7 @@ def test_a_signal_ends_it_in_time_and_removes_everything(tmp_path: Path) -> None
         time.sleep(0.05)
     code, seconds, said = server.ends(signal.SIGTERM)
     assert (code, seconds < 5) == (143, True), (seconds, said)
-    assert "Traceback" not in said
+    assert "Traceback" not in said and "report" not in said
     assert list(server.folder.iterdir()) == []  # not even ONNX Runtime's, which tells of its use unless told not to
 
 
@@ -237,7 +258,7 @@ def test_a_lane_is_bounded() -> None:
 
 def test_a_film_that_browsers_can_not_play_gets_a_copy_that_they_can(tmp_path: Path) -> None:
     """And the download is the result itself."""
-    clip = Clip(codec="mpeg2video", columns=160, rows=128, times=range(30), sound=["pcm_s16le"])
+    clip = Clip(codec="mpeg2video", columns=160, rows=128, times=range(30), sound=["pcm_s16le"], sound_rate=11127)
     film = make_clip(tmp_path / "old.avi", clip)
     assert media_type(film) is None
     assert write_playable(film, lambda: False)
@@ -265,7 +286,7 @@ server = Server(Path({str(tmp_path / "server")!r}))
 client = Client(server.address)
 client.upload(Path({str(tmp_path / "a.png")!r}))
 (item,) = client.settled()
-print(item["result"]["name"], client.ask("GET", f"/api/items/{{item['id']}}/view?of=after")[0])
+print(item["result"]["name"], client.ask("GET", f"/api/items/{{item['id']}}/view?of=after&n=1")[0])
 server.stop()
 """
     cut = ["unshare", "--net", sys.executable, "-c", script]

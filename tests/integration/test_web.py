@@ -151,6 +151,39 @@ def test_choosing_by_looking(server: Server, visit: Visitor, tmp_path: Path) -> 
     until(page, "command.textContent === 'restore photos a.jpg'")
 
 
+def test_each_photo_gets_what_was_chosen_for_it(server: Server, visit: Visitor, tmp_path: Path) -> None:
+    """However soon another one is looked at; and nothing moves under the visitor's hand meanwhile."""
+    for number, name in enumerate(("a.png", "b.png")):
+        save_grey(tmp_path / name, 320, 200, seed=number)
+    page = visit(server.address).page
+    page.set_input_files("#files", [tmp_path / "a.png", tmp_path / "b.png"])
+    ready(page, 2)
+    shown_after(page)
+    until(page, "!uploads.children.length && !sending.textContent")
+    places = """[compare, saturation, document.getElementById('doubt-part')].map(
+        (one) => one.getBoundingClientRect().y + scrollY)"""
+    before = page.evaluate(places)
+    page.focus("#saturation")
+    page.keyboard.press("End")
+    page.click("text=b.png")
+    assert page.input_value("#saturation") == "1"
+    page.click("text=a.png")
+    until(page, "!compare.classList.contains('loading')")
+    commands = {"restore photos a.png"}
+    while "restore photos a.png --saturation 2" not in commands:
+        assert page.evaluate(places) == before
+        commands.add(page.inner_text("#command"))
+    assert len(commands) == 2
+    ready(page, 2)
+    page.click("text=b.png")
+    assert page.inner_text("#command") == "restore photos b.png"
+    page.click("text=a.png")
+    page.check("#show-doubt")
+    page.click("#for-all")
+    page.click("text=b.png")
+    until(page, "command.textContent === 'restore photos b.png --saturation 2' && doubt.naturalWidth === 320")
+
+
 def test_what_can_not_be_coloured_says_why_and_stops_nobody(server: Server, visit: Visitor, tmp_path: Path) -> None:
     save_grey(tmp_path / "sound.png", 200, 120)
     broken = tmp_path / "broken.png"

@@ -146,6 +146,20 @@ def test_vividness_moves_a_doubtful_pixel_towards_its_rare_colour() -> None:
     assert results[0] < results[1] < results[2] < 72.2
 
 
+def test_shadows_are_calm_and_lights_as_vivid_as_without() -> None:
+    torch.manual_seed(5)
+    plain, shaded = (ClassesHead(1.0, 0.0, 40.0, shadow) for shadow in (0.0, 0.4))
+    for head in (plain, shaded):
+        head.weights.copy_(class_weights(torch.exp(-head.bins.norm(dim=1) / 12)))
+    raw = 3 * torch.randn(1, plain.out_channels, 1, 1).expand(1, -1, 1, 4)
+    scaled_l = torch.tensor([0.0, 20.0, 40.0, 100.0]).reshape(1, 1, 1, 4) / 50 - 1
+    decoded, as_without = shaded.decode(raw, scaled_l), plain.decode(raw, scaled_l)
+    assert torch.allclose(decoded, shaded.decode(raw, (scaled_l + 1) / 2 - 1), atol=1e-4)  # underexposed
+    assert torch.allclose(decoded[..., 2:], as_without[..., 2:], atol=1e-4)
+    assert torch.allclose(decoded[..., 0], plain.decode(raw, vividness=0.0)[..., 0], atol=1e-4)
+    assert torch.allclose(decoded[..., 1], plain.decode(raw, vividness=10.0)[..., 1], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("config", "says"),
     [

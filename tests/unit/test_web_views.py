@@ -11,7 +11,7 @@ from PIL import Image
 from restore.colorizers import load_engine
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.pipeline import restore_photos
-from restore.web.views import LARGE, read_first, small_of, write_early_view, write_view
+from restore.web.views import LARGE, read_to_show, small_of, write_early_view, write_view
 from tests.pictures import colourful, grey
 
 _MOST = 100_000_000
@@ -19,7 +19,7 @@ _MOST = 100_000_000
 
 def test_the_early_view_is_what_the_result_looks_like(tmp_path: Path) -> None:
     engine = load_engine(EngineOptions())
-    Image.fromarray(grey(2000, 1300)).save(tmp_path / "scan.jpg")
+    Image.fromarray(grey(4000, 2600)).save(tmp_path / "scan.jpg")
     tifffile.imwrite(tmp_path / "deep.tif", grey(700, 500).astype(np.uint16) * 257)
     colourful(300, 200).save(tmp_path / "holiday.png")
     for name, recolor in (("scan.jpg", False), ("deep.tif", False), ("holiday.png", True)):
@@ -32,7 +32,7 @@ def test_the_early_view_is_what_the_result_looks_like(tmp_path: Path) -> None:
         restore_photos(options, EngineOptions())
         (result,) = (path for path in (tmp_path / name[:-4]).iterdir() if path.name[0] != ".")
         write_view(result, tmp_path / "late.jpg", _MOST)
-        write_early_view(read_first(tmp_path / name, _MOST), tmp_path / "early.jpg", engine, 1.2)
+        write_early_view(read_to_show(tmp_path / name, _MOST), tmp_path / "early.jpg", engine, 1.2)
         early, late = (Image.open(tmp_path / f"{when}.jpg") for when in ("early", "late"))
         assert early.size == late.size
         assert max(early.size) <= LARGE

@@ -1,16 +1,17 @@
 // The page: asks the server how things stand, shows it, and sends what the visitor chooses.
 import { api, ask } from "./api.js";
-import { addFiles, isUploading, uploading } from "./uploads.js";
+import { addFiles, isUploading, patiently, uploading } from "./uploads.js";
 
 const PHOTO_MS = 5, FILM_MS = 100, SENDING_MS = 500, IDLE_MS = 4000, SETTLE_MS = 500;
-const SHOWN_UPLOADS = 5; // as the style sheet has it
 const part = (id) => document.getElementById(id);
 
 let state = { items: [], changes: -1 };
 let chosen = null; // the id of the item that is shown
 let shownAs = ""; // what the settings were filled in for
 let choicesOf = null; // the id of the item whose choices are shown
-let timer = 0, settling = 0;
+let timer = 0;
+let forAll = 0; // which press of "use for all" counts
+const settling = new Map(); // by item: the change of its settings that is about to be sent
 
 const find = (id) => state.items.find((item) => item.id === id);
 const isBusy = (item) => item.state === "waiting" || item.state === "working";
@@ -38,7 +39,7 @@ function untilNext() {
 }
 
 function tellUploads() {
-  part("sending").textContent = uploading() > SHOWN_UPLOADS ? `${uploading()} files are on their way.` : "";
+  part("sending").textContent = uploading() > 1 ? `${uploading()} files are on their way.` : "";
 }
 
 function take(answer) {
@@ -139,6 +140,10 @@ function newEntry(item) {
 
 function renderDetail(item) {
   const film = item.kind === "film", result = item.result, busy = isBusy(item);
+  if (part("detail").dataset.id !== item.id) { // else the last one's pictures would stay until these are there
+    part("detail").dataset.id = item.id;
+    for (const id of ["before", "after", "doubt", "stills"]) part(id).removeAttribute("src");
+  }
   part("name").textContent = item.name;
   const message = part("message");
   message.textContent = busy ? "" : item.message === "cancelled" ? "This was cancelled." : item.message ||
@@ -164,6 +169,7 @@ function renderDetail(item) {
 
   part("settings").hidden = item.state === "failed" && !result && !item.stills;
   part("work").hidden = !busy;
+  part("work").classList.toggle("over", !film);
   part("told").textContent = busy ? sentence(film && item.state === "working" && item.told ? `${inWords(item)}, ${item.told}` : inWords(item)) : "";
   if (item.share === null) part("share").removeAttribute("value");
   else part("share").value = item.share;
@@ -181,8 +187,9 @@ function renderDetail(item) {
     download.setAttribute("download", result.name);
     part("facts").textContent = [result.name, result.facts, result.size].filter(Boolean).join(", ");
   } else part("facts").textContent = "";
-  part("go").hidden = part("stills-again").hidden = !film || item.state === "working";
-  part("go").textContent = result ? "Colour it again" : "Colour the whole clip";
+  part("stills-again").hidden = !film || item.state === "working";
+  part("go").hidden = film ? item.state === "working" : busy || Boolean(result); // a photo that was cancelled
+  part("go").textContent = result ? "Colour it again" : film ? "Colour the whole clip" : "Colour it";
   part("go").classList.toggle("main", !result);
   part("show-choices").hidden = film;
   part("for-all").hidden = film || state.items.filter((other) => other.kind === "photo").length < 2;
@@ -195,7 +202,7 @@ function renderDoubt(item) {
   part("doubt-part").hidden = item.kind === "film" || !item.result || item.result.kept || !state.doubt;
   const wanted = !part("doubt-part").hidden && part("show-doubt").checked;
   part("doubt").hidden = part("doubt-legend").hidden = !wanted;
-  if (wanted) setImage(part("doubt"), view(item, "doubt", false));
+  if (wanted) setImage(part("doubt"), `/api/items/${item.id}/view?of=doubt&n=${item.result.number}`);
 }
 
 const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) : "";
@@ -204,7 +211,7 @@ const sentence = (text) => text ? text[0].toUpperCase() + text.slice(1) : "";
 
 function fillSettings(item) {
   const wanted = `${item.id} ${JSON.stringify(item.settings)}`;
-  if (wanted === shownAs) return; // else what is being chosen would jump back
+  if (wanted === shownAs || (settling.has(item.id) && shownAs.startsWith(item.id))) return; // else what is being chosen would jump back
   shownAs = wanted;
   const form = part("settings");
   part("styles").hidden = !state.styles;
@@ -237,14 +244,16 @@ function settings() {
   };
 }
 
-async function work(item, task, wanted) {
+async function tried(action) {
   try {
-    await ask(`/api/items/${item.id}/work`, { task, settings: wanted });
+    await action();
   } catch (error) {
     problem(error.message);
   }
   await refresh();
 }
+
+const work = (item, task, wanted) => tried(() => ask(`/api/items/${item.id}/work`, { task, settings: wanted }));
 
 async function showChoices() {
   const item = find(chosen), button = part("show-choices");
@@ -280,9 +289,14 @@ function choiceButton(item, { settings: chosenSettings, picture }) {
 
 function changed() {
   tellNumbers();
-  const item = find(chosen);
-  clearTimeout(settling);
-  if (item.kind === "photo") settling = setTimeout(() => work(item, "colour", settings()), SETTLE_MS);
+  const item = find(chosen), wanted = settings();
+  if (item.kind !== "photo") return;
+  clearTimeout(settling.get(item.id));
+  const sending = setTimeout(async () => {
+    if (find(item.id)) await work(item, "colour", wanted);
+    if (settling.get(item.id) === sending) settling.delete(item.id);
+  }, SETTLE_MS);
+  settling.set(item.id, sending);
 }
 
 // ---- problems ----
@@ -340,9 +354,12 @@ part("usual").addEventListener("click", () => {
   changed();
 });
 part("for-all").addEventListener("click", async () => {
-  const wanted = settings();
-  for (const item of state.items.filter((other) => other.kind === "photo" && other.state !== "failed")) {
-    await work(item, "colour", { ...wanted, recolor: item.settings.recolor });
+  const wanted = settings(), press = ++forAll;
+  for (const { id } of state.items.filter((other) => other.kind === "photo" && other.state !== "failed")) {
+    await tried(() => patiently(async () => { // more than may wait take a while: meanwhile it may be removed, or all be pressed again
+      const item = find(id);
+      if (item && press === forAll) await ask(`/api/items/${id}/work`, { task: "colour", settings: { ...wanted, recolor: item.settings.recolor } });
+    }));
   }
 });
 part("show-choices").addEventListener("click", showChoices);
@@ -350,8 +367,8 @@ part("choices-close").addEventListener("click", () => { choicesOf = null; render
 part("show-doubt").addEventListener("change", render);
 part("go").addEventListener("click", () => work(find(chosen), "colour", settings()));
 part("stills-again").addEventListener("click", () => work(find(chosen), "stills", settings()));
-part("cancel").addEventListener("click", async () => { await ask(`/api/items/${chosen}/cancel`, {}); refresh(); });
-part("remove").addEventListener("click", async () => { await api(`/api/items/${chosen}`, { method: "DELETE" }); refresh(); });
+part("cancel").addEventListener("click", () => tried(() => ask(`/api/items/${chosen}/cancel`, {})));
+part("remove").addEventListener("click", () => tried(() => api(`/api/items/${chosen}`, { method: "DELETE" })));
 part("forget").addEventListener("click", async () => {
   if (!confirm("Remove all photos, clips and results from this page?")) return;
   await ask("/api/forget", {});

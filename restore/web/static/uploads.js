@@ -26,17 +26,22 @@ function send(file, tell) {
   });
 }
 
-async function sendPatiently(file, tell) {
+// Sends again, later, what the server does not take yet because too much is waiting.
+export async function patiently(sends) {
   for (;;) {
     try {
-      while ((await api("/api/state")).full) await pause(); // others first
-      return await send(file, tell);
+      return await sends();
     } catch (error) {
       if (error.status !== 429) throw error;
       await pause();
     }
   }
 }
+
+const sendPatiently = (file, tell) => patiently(async () => {
+  while ((await api("/api/state")).full) await pause(); // others first
+  return send(file, tell);
+});
 
 let last = Promise.resolve();
 
