@@ -106,8 +106,9 @@ def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
         if image.mode.startswith(("I", "F")):
             raise TypeError(f"pictures of mode {image.mode} have no known range; give an array of uint8 or uint16")
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
-    if image.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"pictures are arrays of uint8 or uint16, not {image.dtype}")
+    dtype = getattr(image, "dtype", type(image).__name__)
+    if dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"pictures are PIL images, or arrays of uint8 or uint16, not {dtype}")
     if image.ndim == 2:
         return image
     if image.ndim == 3 and image.shape[2] == 3:

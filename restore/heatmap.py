@@ -13,8 +13,9 @@ from restore.sheet import Rgb
 _COLORS = cv2.COLORMAP_CIVIDIS
 TOP = 40.0
 """Lab units of doubt at the scale's end; more looks the same."""
+MAP_SIDE = 1024
+"""The longest side of a photo's map, in pixels."""
 
-_SIDE = 1024
 _LEAST_WIDTH = 320  # the scale's words need so much
 _BAR, _MARGIN, _TEXT = 14, 8, 12
 _STEP = 10
@@ -29,7 +30,7 @@ def heat_colors(doubt: npt.NDArray[np.float32]) -> Rgb:
 
 def map_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of the map of a picture of such a size: its shape, at most 1,024 pixels a side."""
-    scale = min(1.0, _SIDE / max(width, height))
+    scale = min(1.0, MAP_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

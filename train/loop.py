@@ -261,7 +261,7 @@ class _Session:
                 )
         rates = {"lr" if name == "generator" else f"lr_{name}": one.rate for name, one in self.learners.items()}
         self.watch.record(state.step, stage=stage.name, **values, **rates, images_per_second=speed)
-        done = length.done(state.stage_step, state.stage_seconds)
+        done = min(1.0, length.done(state.stage_step, state.stage_seconds))  # minutes are passed within a step
         shown = {name: value for name, value in values.items() if name in ("loss", "loss_G", "loss_D")}
         left = state.stage_seconds * (1 - done) / max(done, 1e-9)
         self.watch.advance(stage.name, state.stage_step, done, shown, speed, left)

@@ -4,6 +4,7 @@
 
 It learns from photographs and their inversions, both with random tone curves, grain and mirroring. A tenth of DATA is
 kept for choosing the limit, such that so many of it give a false alarm; VAL tells how often it errs.
+With `--steps` in place of minutes, a machine repeats the run exactly.
 """
 
 from __future__ import annotations
@@ -70,17 +71,13 @@ def vary(luma: Tensor) -> Tensor:
     return torch.where(torch.rand(shape) < 0.5, grained, grained.flip(3))
 
 
-def batches(luma: Tensor, until: float) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Pictures, whether they are negatives, and the share of the time that is gone."""
-    begin = time.monotonic()
-    while time.monotonic() < until:
+def batches(luma: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pictures, and whether they are negatives, without end."""
+    while True:
         for chosen in torch.randperm(len(luma)).split(_BATCH // 2):
             positives = luma[chosen]
-            yield (
-                torch.cat([vary(positives), vary(1 - positives)]),
-                torch.cat([torch.zeros(len(chosen)), torch.ones(len(chosen))]),
-                min(1.0, (time.monotonic() - begin) / (until - begin)),
-            )
+            wanted = torch.cat([torch.zeros(len(chosen)), torch.ones(len(chosen))])
+            yield torch.cat([vary(positives), vary(1 - positives)]), wanted
 
 
 @torch.inference_mode()
@@ -88,10 +85,14 @@ def scores(model: Detector, luma: Tensor) -> Tensor:
     return torch.cat([model(part) for part in luma.split(_BATCH)])
 
 
-def train(luma: Tensor, minutes: float) -> Detector:
+def train(luma: Tensor, minutes: float, steps: int | None) -> Detector:
     model = Detector().train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.02)
-    for step, (views, wanted, gone) in enumerate(batches(luma, time.monotonic() + 60 * minutes)):
+    begin = time.monotonic()
+    for step, (views, wanted) in enumerate(batches(luma)):
+        gone = step / steps if steps else (time.monotonic() - begin) / (60 * minutes)
+        if gone >= 1:
+            break
         for group in optimiser.param_groups:
             group["lr"] = _RATE * (1 - gone) + 1e-5
         loss = nn.functional.binary_cross_entropy_with_logits(model(views), wanted)
@@ -109,13 +110,14 @@ def main() -> None:
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--count", type=int, default=40_000)
     parser.add_argument("--minutes", type=float, default=8.5)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--false-alarms", type=float, default=0.005)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(1)
     luma = read(open_source(options.data), options.count)
     for_limit, learned = luma[torch.randperm(len(luma))].tensor_split([round(len(luma) * _FOR_LIMIT)])
-    model = train(learned, options.minutes)
+    model = train(learned, options.minutes, options.steps)
     held_out = read(open_source(options.val), options.count)
     positive, negative = scores(model, held_out), scores(model, 1 - held_out)
     model.limit.copy_(scores(model, for_limit).quantile(1 - options.false_alarms))

@@ -45,11 +45,15 @@ def export(
     """Write a model for other runtimes: luma in, ab out, any batch and size. `--model FILE.onnx` takes it."""
     from restore.errors import OutputError, UsageError
     from restore.files import check_writable, exists
-    from restore.model_files import find_checkpoint
+    from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint
 
     checkpoint = find_checkpoint(model)
     if checkpoint.suffix.lower() == ".onnx":
         raise UsageError(f"{checkpoint} is exported already", "Give a checkpoint")
+    if checkpoint.suffix.lower() in COMMUNITY_SUFFIXES:
+        raise UsageError(
+            f"{checkpoint} is not of restore's own networks, which are exported", "Give a .safetensors file"
+        )
     target = output or Path(f"{checkpoint.stem}.onnx")
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"--output {target} does not end in .onnx", f"Give {target.with_suffix('.onnx')}")

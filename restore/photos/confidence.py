@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from restore.errors import OutputError
+from restore.files import is_disk_full
 from restore.heatmap import draw_heat_map, map_size
 from restore.merge import enlarged_doubt
 from restore.photos.photo import Photo
@@ -31,12 +33,14 @@ class Maps:
         pages: of the file; maps of more than one bear their number.
         paths: those that are written.
         doubts: mean doubt of each.
+        notes: why one is not there.
     """
 
     result: Path
     pages: int = 1
     paths: list[Path] = field(default_factory=list)
     doubts: list[float] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     def write(self, photo: Photo, small: FloatArray, guess: FloatArray, engine: Engine, page: int = 1) -> None:
         """Write a page's map. Before its result: one that is there has its map.
@@ -47,7 +51,7 @@ class Maps:
             page: its number.
 
         Raises:
-            OutputError: it can't be written, or the disk is full.
+            OutputError: the disk is full. What else is wrong, such as too long a name, is noted.
         """
         if len(guess) < 3:
             return
@@ -58,7 +62,13 @@ class Maps:
         stream = io.BytesIO()
         draw_heat_map(doubt, f"{mean:.0f} on average; model {engine.model_name}").save(stream, "PNG")
         path = map_path(self.result, page if self.pages > 1 else None)
-        write_bytes(path, stream.getvalue())
+        try:
+            write_bytes(path, stream.getvalue())
+        except OutputError as error:
+            if is_disk_full(error):
+                raise
+            self.notes += (f"its map could not be made: {error.message}",)
+            return
         self.paths.append(path)
         self.doubts.append(mean)
 

@@ -45,6 +45,8 @@ class DoneBefore:
 
     def __init__(self, roots: Sequence[Root], options: PhotoOptions, settings: dict[str, Any]) -> None:
         self._settings = fingerprint(settings)
+        # Results are the same with and without maps: a run that wants none does not make them again.
+        self._good = {self._settings, fingerprint(settings | {"confidence": True})}
         self._ledgers = {folder: Ledger(folder) for folder in folder_roots(roots, options)}
 
     def state(self, planned: PlannedPhoto, result: Path) -> str:
@@ -53,7 +55,7 @@ class DoneBefore:
         ledger = self._ledgers.get(planned.root)
         if ledger is None:
             return ""
-        state = ledger.state(str(result.relative_to(planned.root)), planned.source, result, self._settings)
+        state = ledger.state(str(result.relative_to(planned.root)), planned.source, result, self._good)
         if state in ("", "done"):
             return state and "already done"
         # What someone has worked on is not ours to replace.
@@ -112,13 +114,14 @@ def settled(planned: Planned, options: PhotoOptions, done: DoneBefore) -> Record
     if isinstance(planned, PassedOver):
         return Record(planned.path, "failed" if planned.failed else "skipped", reason=planned.reason)
     if not options.overwrite:
+        renewed = False
         for result in dict.fromkeys((planned.output, planned.copy)):
             state = done.state(planned, result)
-            if state in (RENEWED, ""):
-                if state:
-                    return None
-                continue
-            return Record(planned.source, "skipped", result, state, already_done=True)
+            if state not in (RENEWED, ""):
+                return Record(planned.source, "skipped", result, state, already_done=True)
+            renewed = renewed or state == RENEWED
+        if renewed:
+            return None
         if exists(planned.output):
             return Record(planned.source, "skipped", planned.output, "already done", already_done=True)
         if exists(planned.copy) and planned.copy.stat().st_size == planned.source.stat().st_size:

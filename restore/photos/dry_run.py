@@ -43,7 +43,9 @@ def preview(options: PhotoOptions, engine_options: EngineOptions, note: Callable
     if survey.left:
         from restore.colorizers import load_engine  # which imports the runtime
 
-        jobs = options.jobs or processors()
-        expected = estimate(survey, options, lambda: load_engine(engine_options, callers=jobs), thorough=True)
+        engine = load_engine(engine_options, callers=options.jobs or processors())
+        if options.confidence:
+            engine.check_knows_doubt("--confidence")
+        expected = estimate(survey, options, lambda: engine, thorough=True)
         note(str(expected))
         expected.check()

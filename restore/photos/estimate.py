@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import threading
@@ -18,7 +19,7 @@ from restore.errors import OutputError, RestoreError
 from restore.files import free_space
 from restore.options import PhotoOptions
 from restore.photos.plan import PlannedPhoto
-from restore.photos.sample import Sample, color_sample, most_bytes
+from restore.photos.sample import Sample, beside_bytes, color_sample, most_bytes
 from restore.photos.survey import Kind, Survey
 from restore.progress import duration, size
 from restore.threads import map_in_threads, processors
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 # The sample: of the bytes that are to be done, and of time. A scan costs little more than to be read.
 _SHARE, _SECONDS = 1 / 64, 10.0
 _LARGE_FILE, _LARGE_COST, _SMALL_COST = 20_000_000, 1 / 4, 10_000_000
-# On a disk, files end in blocks; provenance and a line of the state file come to each. Pairs and maps are small.
-_BESIDE, _PICTURE_BESIDE = 8192, 500_000
+# On a disk, files end in blocks; provenance and a line of the state file come to each.
+_BLOCKS = 8192
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Estimate:
     Args:
         photos: to be done.
         seconds: for those; None where so little is to be done that no sample was taken.
-        size: of their results in bytes, likewise.
+        size: of their results, pairs and maps in bytes, likewise.
     """
 
     photos: int
@@ -76,9 +77,11 @@ class Estimate:
 
 @dataclass
 class _Known:
-    """What is known of a kind of photos: its samples, each with the bytes of its original."""
+    """What is known of a kind of photos: its samples, each with the bytes of its original, and the bytes of all pairs
+    and maps."""
 
     kind: Kind
+    beside: float
     samples: list[tuple[Sample, int]] = field(default_factory=list)
     most: float = 0.0
 
@@ -115,7 +118,10 @@ def estimate(
         engine: asked only for a sample; None where it can't be had.
         thorough: take a sample in any case.
     """
-    known = [_Known(kind) for kind in sorted(survey.kinds.values(), key=lambda kind: kind.bytes, reverse=True)]
+    known = [
+        _Known(kind, _beside(kind, options))
+        for kind in sorted(survey.kinds.values(), key=lambda kind: kind.bytes, reverse=True)
+    ]
     _take(known, options, engine, sum(one.kind.bytes for one in known) * _SHARE, stopping)
     if thorough or not all(disk.needed <= disk.free for disk in _disks(survey, known, options)):
         _take(known, options, engine, math.inf, stopping)
@@ -127,7 +133,8 @@ def estimate(
     more = sum(one.kind.bytes for one in known) / max(1, sum(one.kind.bytes for one in sampled))
     threads = min(options.jobs or processors(), survey.left)
     seconds = sum(one.seconds() for one in sampled) * more / threads
-    return Estimate(survey.left, seconds, round(sum(one.size() for one in sampled) * more), disks)
+    results = sum(one.size() for one in sampled) * more
+    return Estimate(survey.left, seconds, round(results + sum(one.beside for one in known)), disks)
 
 
 def _cost(length: int) -> float:
@@ -188,9 +195,18 @@ def _disks(survey: Survey, known: list[_Known], options: PhotoOptions) -> Iterat
         if not one.samples and not one.most:
             one.most = max((_most(*pick, options) for pick in one.kind.picks), default=0.0)
     for disk, folder in {one.kind.disk: one.kind.folder for one in known}.items():
-        beside = _BESIDE + _PICTURE_BESIDE * (options.compare + options.confidence)
-        needed = sum(one.needed() + one.kind.count * beside for one in known if one.kind.disk == disk)
+        here = (one for one in known if one.kind.disk == disk)
+        needed = sum(one.needed() + one.beside + one.kind.count * _BLOCKS for one in here)
         yield Disk(folder, max(0, round(needed) - survey.replaced.get(disk, 0)), free_space(folder))
+
+
+def _beside(kind: Kind, options: PhotoOptions) -> float:
+    """Bytes of pairs and maps, as its picks tell."""
+    found = []
+    for planned, _ in kind.picks if options.compare or options.confidence else ():
+        with contextlib.suppress(RestoreError, OSError, MemoryError):  # the run will tell
+            found.append(beside_bytes(planned.source, options))
+    return kind.count * statistics.fmean(found) if found else 0.0
 
 
 def _most(planned: PlannedPhoto, length: int, options: PhotoOptions) -> float:

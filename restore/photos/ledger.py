@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -111,8 +111,8 @@ class Ledger:
         if not there:
             raise OutputError(f"{self.folder} was removed or moved during the run", "Run the same command again")
 
-    def state(self, name: str, source: Path, output: Path, settings: str) -> str:
-        """What is known of a result: "" nothing, `done`, or what has changed since."""
+    def state(self, name: str, source: Path, output: Path, settings: Collection[str]) -> str:
+        """What is known of a result: "" nothing, `done` with one of the settings, or what has changed since."""
         known = self._known.get(_key(name))
         if known is None:
             return ""
@@ -125,7 +125,7 @@ class Ledger:
             return "the result has changed"
         if (stat.st_size, stat.st_mtime_ns) != (size, mtime):
             return "the original has changed"
-        return "done" if done_with == _short(settings) else "the options or the model have changed"
+        return "done" if done_with.hex() in settings else "the options or the model have changed"
 
     def add(self, entry: Entry) -> None:
         """Note a result that has its name.

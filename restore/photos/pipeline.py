@@ -36,7 +36,7 @@ from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
 from restore.photos.steady import guess_alike
 from restore.photos.view import network_view
-from restore.photos.writing import copy_as_is, encode, fit, write_bytes
+from restore.photos.writing import copy_as_is, encode, fit, remove_pictures, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
 from restore.threads import map_in_threads, processors
@@ -231,6 +231,7 @@ class _Run:
         if self._options.already_color == "skip":
             return replace(record, status="skipped", output=None, reason=reason, already_done=True)
         self._done.check(planned)
+        remove_pictures(planned.copy, record.pages or 1)
         copy_as_is(planned.source, planned.copy, self._options.keep_times)
         return self._note(planned, replace(record, status="kept", output=planned.copy, reason=reason))
 
@@ -300,23 +301,23 @@ class _Run:
         if isinstance(item, _Large):
             return self._write_large(item)
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
-        loaded, photo = item.loaded, item.loaded.photo
-        record = Record(loaded.planned.source, "done", loaded.planned.output, model=item.engine.model_name)
-        record = replace(record, **photo.facts())
+        planned, photo = item.loaded.planned, item.loaded.photo
+        record = Record(planned.source, "done", planned.output, model=item.engine.model_name, **photo.facts())
         try:
             chroma = small_chroma(item.small, item.ab[:2], self._options.saturation)
             container = result_container(photo.container, self._options.format)
             photo = self._marked(photo, item.engine)
-            self._done.check(loaded.planned)
+            self._done.check(planned)
             encoded = encode(photo, chroma, container, self._options.quality)
-            maps = Maps(loaded.planned.output)
+            remove_pictures(planned.output)
+            maps = Maps(planned.output)
             maps.write(photo, item.small, item.ab, item.engine)
-            times_of = (loaded.planned.source,) if self._options.keep_times else ()
-            write_bytes(loaded.planned.output, encoded.data, *times_of)
+            times_of = planned.source if self._options.keep_times else None
+            write_bytes(planned.output, encoded.data, times_of)
         except (RestoreError, OSError, MemoryError) as error:
-            return self._failed(loaded.planned, record, error, begin)
-        record = replace(record, notes=photo.notes + encoded.notes, **maps.facts())
-        return replace(self._note(loaded.planned, record), seconds=time.perf_counter() - begin)
+            return self._failed(planned, record, error, begin)
+        record = replace(record, notes=photo.notes + encoded.notes + maps.notes, **maps.facts())
+        return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _mark_page(self, photo: Photo) -> Photo:
         return self._marked(photo, self._engine())
@@ -336,6 +337,7 @@ class _Run:
             begin = time.perf_counter()
             try:
                 self._done.check(planned)
+                remove_pictures(planned.output, item.size.pages)
                 outcome = restore_large(
                     planned.source,
                     planned.output,
@@ -357,8 +359,8 @@ class _Run:
                 if isinstance(error, DeviceError):
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
-        facts = outcome.facts(item.size.pages) | maps.facts()
-        record = replace(record, **facts, model=self._engine().model_name)
+        outcome.notes.update(maps.notes)
+        record = replace(record, **outcome.facts(item.size.pages), **maps.facts(), model=self._engine().model_name)
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:

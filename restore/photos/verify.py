@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,9 @@ from restore.options import PhotoOptions
 from restore.photos.containers import WEBP
 from restore.photos.done import folder_roots
 from restore.photos.ledger import Entry, file_sha256, read_entries
-from restore.photos.photo import Photo
 from restore.photos.plan import PlannedPhoto, find_roots, plan
-from restore.photos.reading import read_pages
+from restore.photos.profiles import Samples, strips
+from restore.photos.reading import measure, read_pages
 from restore.photos.writing import fit
 from restore.progress import Progress, SilentProgress, counted
 from restore.report import Record, Summary, open_report
@@ -45,14 +48,16 @@ def verify_photos(
     progress = progress or SilentProgress()
     roots = find_roots(options)
     known = {folder / entry.name: entry for folder in folder_roots(roots, options) for entry in read_entries(folder)}
-    begin, summary = time.monotonic(), Summary()
+    begin, summary, large = time.monotonic(), Summary(), threading.Lock()
 
     def check(planned: PlannedPhoto) -> Record:
         start = time.perf_counter()
         try:
-            output = _check(planned, known, options)
-        except (RestoreError, OSError) as error:
-            return Record(planned.source, "failed", reason=str(error), seconds=time.perf_counter() - start)
+            output = _check(planned, known, options, large)
+        except (RestoreError, OSError, MemoryError) as error:
+            return Record(
+                planned.source, "failed", reason=str(error) or type(error).__name__, seconds=time.perf_counter() - start
+            )
         return Record(planned.source, "done", output, seconds=time.perf_counter() - start)
 
     def photos() -> Iterator[PlannedPhoto]:
@@ -81,8 +86,13 @@ def verify_photos(
     return summary
 
 
-def _check(planned: PlannedPhoto, known: dict[Path, Entry], options: PhotoOptions) -> Path:
+def _check(
+    planned: PlannedPhoto, known: dict[Path, Entry], options: PhotoOptions, large: AbstractContextManager[object]
+) -> Path:
     """The result that was checked.
+
+    Args:
+        large: held while large ones are in memory.
 
     Raises:
         InputError: what is wrong with it.
@@ -102,28 +112,37 @@ def _check(planned: PlannedPhoto, known: dict[Path, Entry], options: PhotoOption
                 return output
             if entry is not None:
                 raise InputError(f"{output} is no true copy of {planned.source}")
-        _compare(planned.source, output, options)
+        is_large = measure(planned.source, options.max_pixels * 1_000_000).is_large
+        with large if is_large else nullcontext():
+            _compare(planned.source, output, options)
         return output
     raise InputError(f"{planned.output} is not there")
 
 
 def _compare(source: Path, output: Path, options: PhotoOptions) -> None:
     most = options.max_pixels * 1_000_000
-    for original, result in zip(read_pages(source, most), read_pages(output, most), strict=True):
+    for original, result in zip_longest(read_pages(source, most), read_pages(output, most)):
+        if original is None or result is None:
+            raise InputError(f"{output} has not as many pages as {source}")
         wanted = fit(original, result.container)
         if wanted.luma.shape != result.luma.shape:
             raise InputError(f"{output} has other dimensions than {source}")
-        difference = np.abs(_levels(wanted) - _levels(result))
+        largest, mean = _difference(wanted.luma, result.luma)
         lossy = result.container.quality and not (result.container is WEBP and result.lossless)
         lossy = lossy or (result.tiff is not None and result.tiff.compression == 7)
         if lossy:
             allowed = _LOSSY_MEAN + _LOSSY_BY_QUALITY * max(0, 95 - options.quality)
-            found = float(difference.mean()) * 255 / np.iinfo(result.luma.dtype).max
+            found = mean * 255 / np.iinfo(result.luma.dtype).max
             if found > allowed:
                 raise InputError(f"the luma of {output} is {found:.1f} levels from that of {source} in the mean")
-        elif difference.max(initial=0) > (_MOST_8 if result.luma.dtype == np.uint8 else _MOST_16):
-            raise InputError(f"the luma of {output} is up to {difference.max()} levels from that of {source}")
+        elif largest > (_MOST_8 if result.luma.dtype == np.uint8 else _MOST_16):
+            raise InputError(f"the luma of {output} is up to {largest} levels from that of {source}")
 
 
-def _levels(photo: Photo) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-    return photo.luma.astype(np.int32)
+def _difference(wanted: Samples, found: Samples) -> tuple[int, float]:
+    """The largest difference and the mean one, of (H, W) luma each."""
+    largest = total = 0
+    for rows in strips(*wanted.shape):
+        difference = np.abs(wanted[rows].astype(np.int32) - found[rows])
+        largest, total = max(largest, int(difference.max())), total + int(difference.sum(dtype=np.int64))
+    return largest, total / wanted.size

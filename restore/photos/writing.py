@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -21,6 +22,7 @@ from restore.photos.jpeg import encode_jpeg
 from restore.photos.jpeg2000 import encode_jpeg2000
 from restore.photos.metadata import saver_options
 from restore.photos.photo import Photo, to_depth
+from restore.photos.plan import map_path, pair_path
 from restore.photos.png import encode_png
 from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.tiff_writing import TiffResult
@@ -129,6 +131,13 @@ def copy_as_is(source: Path, target: Path, keep_times: bool = False) -> None:
             target,
             with_times(lambda stream: shutil.copyfileobj(original, stream, 1 << 20), source if keep_times else None),
         )
+
+
+def remove_pictures(result: Path, pages: int = 1) -> None:
+    """Remove an earlier result's pair and maps, before a new one gets its name: they show the old one."""
+    for path in (pair_path(result), map_path(result), *(map_path(result, page + 1) for page in range(pages))):
+        with contextlib.suppress(OSError):  # names may be too long for pictures
+            path.unlink(missing_ok=True)
 
 
 def with_times(write: Callable[[BinaryIO], Any], times_of: Path | None) -> Callable[[BinaryIO], None]:

@@ -60,7 +60,11 @@ def test_a_map_beside_each_result_and_the_results_as_without(
     assert again.code == 0
     assert files_below(tmp_path / "again") == files_below(plain)
     assert {again.status(name) for name in maps} == {"skipped"}
-    assert restore_photos(archive, "--output", out, "--confidence", model="default").report["summary"]["done"] == 0
+    # What has maps is done for a run without them too; results that are made anew leave no maps of the old ones.
+    for options in (["--confidence"], []):
+        assert restore_photos(archive, "--output", out, *options, model="default").report["summary"]["done"] == 0
+    assert restore_photos(archive, "--output", out, "--saturation", "0.5", model="default").code == 0
+    assert files_below(out) == files_below(plain)
 
 
 def test_no_result_has_the_name_of_a_map(tmp_path: Path, restore_photos: Run) -> None:
@@ -71,6 +75,10 @@ def test_no_result_has_the_name_of_a_map(tmp_path: Path, restore_photos: Run) ->
             Image.fromarray(grey(seed=4)).save(stream, "PNG")
     save_grey(tmp_path / "in" / "a.png")
     out = tmp_path / "out"
+    # Nor is a photo left out whose map can't have its name.
+    save_grey(tmp_path / "long" / ("x" * 245 + ".png"))
+    (file,) = restore_photos(tmp_path / "long", "--confidence", model="default").report["files"]
+    assert file["status"] == "done" and "its map could not be made" in file["notes"][0] and "confidence" not in file
     for extra in ((), ("--format", "png"), ("--overwrite",)):
         result = restore_photos(tmp_path / "in", "--output", out, "--confidence", *extra, model="default")
         assert result.code == 0, result.err
@@ -84,6 +92,7 @@ def test_a_model_that_can_not_say_ends_the_run_before_anything_is_written(tmp_pa
         result = restore_photos(tmp_path / "in", "--output", tmp_path / "out", *options)
         assert (result.code, files_below(tmp_path / "out")) == (2, set())
         assert f"{options[0]} needs a model that says how sure it is" in result.err
+        assert restore_photos(tmp_path / "in", "--dry-run", *options, with_report=False).code == 2
     assert restore_photos(tmp_path / "in", "--calm", "2").code == 2
     assert restore_photos(tmp_path / "in", "--confidence", "--verify").code == 2
 

@@ -144,5 +144,7 @@ def test_what_cannot_be_is_said() -> None:
 def test_other_types_are_refused(colorizer: Colorizer) -> None:
     with pytest.raises(TypeError, match="float32"):
         colorizer.colorize(np.zeros((8, 8), np.float32))  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="str"):
+        colorizer.colorize("photo.jpg")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="shape"):
         colorizer.colorize(np.zeros((8, 8, 4), np.uint8))

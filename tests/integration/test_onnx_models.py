@@ -169,3 +169,5 @@ def test_models_are_listed_described_and_exported(
     assert run(*export).code == 4
     assert run("export", "--model", target, "--output", tmp_path / "again.onnx").code == 2
     assert run("export", "--output", tmp_path / "model.pt").code == 2
+    (tmp_path / "community.pth").touch()
+    assert run("export", "--model", tmp_path / "community.pth").code == 2

@@ -74,6 +74,18 @@ def test_the_estimate_holds(mixed: Path, restore_photos: Run) -> None:
     assert expected(again.out)[2] < needed
 
 
+def test_pairs_and_maps_count_by_their_size(tmp_path: Path, restore_photos: Run) -> None:
+    for i in range(24):
+        save_grey(tmp_path / "in" / f"{i}.jpg", 160, 120, seed=i)
+    save_grey(tmp_path / "in" / "large.jpg", 1400, 1100)
+    output, options = tmp_path / "in-restored", ("--compare", "--confidence")
+    told = restore_photos(tmp_path / "in", "--dry-run", *options, model="default", with_report=False)
+    _, size, needed = expected(told.out)
+    assert restore_photos(tmp_path / "in", *options, model="default").code == 0
+    assert written(output) <= needed < 2 * written(output)
+    assert 0.5 * written(output) < size < 1.5 * written(output)
+
+
 def test_little_is_done_without_an_estimate(tmp_path: Path, restore_photos: Run) -> None:
     for i in range(5):
         save_grey(tmp_path / "in" / f"{i}.jpg", seed=i)

@@ -113,6 +113,11 @@ def test_pairs_are_beside_their_results_and_no_photos(archive: Path, restore_pho
     assert (tmp_path / "sheet.html").read_text().count("<img") == 2 * len(names) + 1
     restore_photos(archive, "--compare", "--format", "jpg", "--overwrite")
     assert other.stat().st_mtime_ns > stamp
+    # Results that are made anew without pairs leave none that show the old ones.
+    restore_photos(archive, "--format", "jpg", "--saturation", "0.5")
+    assert files_below(output) == names | {"colour.png"}
+    restore_photos(archive, "--compare", "--format", "jpg", "--saturation", "0.5")
+    assert files_below(output) == names | pairs | {"colour.png"}
 
     # The results as the archive of another run: pairs are passed over.
     over = restore_photos(output, "--output", tmp_path / "twice")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import tifffile
 from PIL import Image
@@ -85,6 +86,16 @@ def test_a_torn_state_file(archive: Path, restore_photos: Run, cut: int) -> None
     assert statuses(restore_photos(archive)) == ["skipped"] * 7
 
 
+def test_a_photo_in_colour_that_changes_its_name_with_the_options(tmp_path: Path, restore_photos: Run) -> None:
+    (tmp_path / "in").mkdir()
+    colourful().save(tmp_path / "in" / "a.jpg")
+    found = [
+        statuses(restore_photos(tmp_path / "in", "--format", "png", "--already-color", choice))
+        for choice in ("keep", "recolor", "recolor", "keep")
+    ]
+    assert found == [["kept"], ["done"], ["skipped"], ["skipped"]]
+
+
 def test_a_second_run_on_the_same_output_is_refused(archive: Path, restore_photos: Run) -> None:
     other = Ledger(archive.parent / "in-restored")
     other.hold()
@@ -102,7 +113,7 @@ def test_an_output_folder_removed_in_the_middle(
 
     write, output = pipeline.write_bytes, archive.parent / "in-restored"
 
-    def write_and_remove(path: Path, data: bytes) -> None:
+    def write_and_remove(path: Path, data: bytes, times_of: Path | None) -> None:
         write(path, data)
         if path.name == "2.png":
             shutil.rmtree(output)
@@ -133,7 +144,11 @@ def test_verify(archive: Path, restore_photos: Run) -> None:
     # Without a state file, the luma tells.
     (output / STATE_NAME).unlink()
     save_grey(damaged, 120, 90, seed=5)
-    assert "luma" in restore_photos(archive, "--verify").error("0.png")
+    pages = np.stack([grey(), grey(seed=2)])
+    tifffile.imwrite(archive / "two.tif", pages, photometric="minisblack")
+    tifffile.imwrite(output / "two.tif", pages[0])
+    result = restore_photos(archive, "--verify")
+    assert "luma" in result.error("0.png") and "not as many pages" in result.error("two.tif")
 
 
 @pytest.mark.parametrize("format", ["jpg", "webp", "tif", "jp2"])

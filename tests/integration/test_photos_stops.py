@@ -120,7 +120,7 @@ def test_injected_full_disk_ends_the_run(archive: Path, restore_photos: Run, mon
 
     write, written = pipeline.write_bytes, []
 
-    def write_until_full(path: Path, data: bytes) -> None:
+    def write_until_full(path: Path, data: bytes, times_of: Path | None) -> None:
         from restore.files import output_error
 
         written.append(path)
