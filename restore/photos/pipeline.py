@@ -214,10 +214,9 @@ class _Run:
             record = replace(record, **photo.facts())
             if has_color(photo.tone) and self._options.already_color != "recolor":
                 return replace(self._pass_color(planned, record), seconds=time.perf_counter() - begin)
-            if photo.pages > 1:
-                raise InputError(
-                    f"{planned.source} holds {photo.pages} pictures", "Split it first: of a JPEG, one is taken"
-                )
+            if photo.pages > 1:  # a telephone's JPEG: the others are maps or another view of the same
+                photo = replace(photo, notes=(*photo.notes, f"of its {photo.pages} pictures the first was taken"))
+                record = replace(record, **photo.facts())
             photo = fit(photo, result_container(photo.container, self._options.format))
             self._loader.want()
         except _RunOver:

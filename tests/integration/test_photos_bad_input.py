@@ -175,7 +175,7 @@ def test_picture_without_suffix_and_wrong_suffix(tmp_path: Path, restore_photos:
             assert image.format == "PNG"
 
 
-def test_phone_photo_with_a_second_picture_is_kept_whole_or_failed(tmp_path: Path, restore_photos: Run) -> None:
+def test_of_a_phone_photo_with_a_second_picture_the_first_is_coloured(tmp_path: Path, restore_photos: Run) -> None:
     (tmp_path / "in").mkdir()
     second = Image.fromarray(grey())
     colourful().save(tmp_path / "in" / "c.jpg", "MPO", save_all=True, append_images=[second])
@@ -183,5 +183,9 @@ def test_phone_photo_with_a_second_picture_is_kept_whole_or_failed(tmp_path: Pat
         tmp_path / "in" / "g.jpg", "MPO", save_all=True, append_images=[second.convert("RGB")]
     )
     result = restore_photos(tmp_path / "in")
-    assert (result.status("c.jpg"), result.status("g.jpg")) == ("kept", "failed")
+    assert (result.status("c.jpg"), result.status("g.jpg")) == ("kept", "done")
     assert (tmp_path / "in-restored" / "c.jpg").read_bytes() == (tmp_path / "in" / "c.jpg").read_bytes()
+    (record,) = (file for file in result.report["files"] if file["status"] == "done")
+    assert "of its 2 pictures the first was taken" in record["notes"]
+    assert chroma_of(tmp_path / "in-restored" / "g.jpg") > 1
+    assert np.abs(luma_of(tmp_path / "in-restored" / "g.jpg") - luma_of(tmp_path / "in" / "g.jpg")).mean() < 2
