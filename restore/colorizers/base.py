@@ -13,7 +13,7 @@ from restore.options import Runtime, Style
 FloatArray = npt.NDArray[np.float32]
 
 # What an error in a rare colour costs beside one in a common colour, see `restore.networks.HeadConfig.vividness`.
-VIVIDNESS: dict[Style, float] = {"natural": 16.0, "vivid": 32.0}
+VIVIDNESS: dict[Style, float] = {"natural": 18.0, "vivid": 36.0}
 
 
 class ColorModel(Protocol):

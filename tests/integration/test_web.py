@@ -243,7 +243,7 @@ def test_visitors_do_not_see_each_other(server: Server, visit: Visitor, tmp_path
 
 def test_a_film(server: Server, visit: Visitor, tmp_path: Path) -> None:
     """Stills first, then the clip, with a way to cancel; it plays in the page, and is the command line's."""
-    clip = make_clip(tmp_path / "wedding.mp4", Clip(columns=320, rows=240, times=range(60), sound=["aac"]))
+    clip = make_clip(tmp_path / "wedding.mp4", Clip(columns=320, rows=240, times=range(200), sound=["aac"]))
     opened = visit(server.address, accept_downloads=True)
     page = opened.page
     page.set_input_files("#files", clip)
