@@ -362,7 +362,8 @@ class _Session:
             "batch": config.batch,
             "size": config.size,
             "seed": config.seed,
-            "init": config.init,
+            # Without its folders: checkpoints are given to others, whom this machine's paths do not concern.
+            "init": config.init and "/".join(Path(config.init).parts[-2:]),
             "validation": scores,
         }
         return CheckpointInfo(name=config.folder.name, licence=LICENCE, training=record)

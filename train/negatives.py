@@ -21,6 +21,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from restore.colorizers.onnx_export import forget_paths
+from restore.files import write_atomically
 from restore.merge import shrink_luma
 from restore.progress import say
 from restore.sources import PhotoSource, open_source
@@ -125,17 +127,19 @@ def main() -> None:
     alarms, found = positive > model.limit, negative > model.limit
     say(f"{len(alarms)} pictures: false alarms {alarms.float().mean():.1%}, negatives found {found.float().mean():.1%}")
     dimension = {0: torch.export.Dim("pictures")}
-    torch.onnx.export(
+    program = torch.onnx.export(
         model,
         (torch.zeros(2, 1, SIDE, SIDE),),
-        str(options.output),
         input_names=["luma"],
         output_names=["score"],
         dynamic_shapes=(dimension,),
-        external_data=False,
         dynamo=True,
         verbose=False,
     )
+    assert program is not None  # with dynamo
+    proto = program.model_proto
+    forget_paths(proto)
+    write_atomically(options.output, lambda stream: stream.write(proto.SerializeToString()))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
     model.eval().requires_grad_(False)
     fold_batch_norms(model.generator)
     proto = _trace(model)
+    forget_paths(proto)
     if half:
         _halve(proto)
     head = model.head
@@ -122,6 +123,14 @@ def _trace(model: Model) -> onnx.ModelProto:
         log.setLevel(level)
     assert program is not None  # with dynamo
     return program.model_proto
+
+
+def forget_paths(proto: onnx.ModelProto) -> None:
+    """Remove what the exporter notes at each node: lines of code with this machine's paths."""
+    graph = proto.graph
+    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
 
 
 def _halve(proto: onnx.ModelProto) -> None:

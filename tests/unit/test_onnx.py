@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,13 @@ def test_metadata_comes_from_the_checkpoint(folder: Path) -> None:
     assert info.source_sha256 == sha256(folder / "least_cost.safetensors")
     assert (info.licence, info.training, info.vividness) == ("MIT", {"steps": 3}, 24.0)
     assert info.config["generator"]["architecture"] == "unet"
+
+
+def test_no_path_of_the_machine_that_made_it_is_inside(folder: Path) -> None:
+    weights = Path(str(files("restore"))) / "weights"
+    for path in (folder / "least_cost.onnx", *weights.iterdir(), weights.parent / "photos" / "negative.onnx"):
+        assert b"onnx_export.py" not in path.read_bytes() and b'.py", line' not in path.read_bytes()
+        assert b'"init": "/' not in path.read_bytes().replace(b"\\", b"")
 
 
 def test_a_current_twin_runs_on_the_cpu_and_gives_the_same(folder: Path) -> None:
