@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from restore.errors import RestoreError, UsageError
+from restore.memory import give_memory_back
 from restore.progress import say
 from restore.web.archive import named_apart, zip_of
 from restore.web.desk import Desk
@@ -29,7 +30,6 @@ from restore.web.films import playable
 from restore.web.guard import Guard, give_cookie
 from restore.web.items import Item, Settings
 from restore.web.lanes import Full
-from restore.web.memory import give_memory_back
 from restore.web.passwords import Passwords
 from restore.web.shown import page_facts, shown
 from restore.web.uploads import receive

@@ -13,6 +13,7 @@ from typing import Any
 
 from restore.colorizers import Engine, KeptEngines
 from restore.errors import InputError, OutputError, RestoreError, UsageError
+from restore.memory import give_memory_back
 from restore.options import EngineOptions, FilmsOptions, PhotoOptions, ServeOptions, VideoOptions
 from restore.photos.pipeline import restore_photos
 from restore.photos.reading import measure
@@ -25,7 +26,6 @@ from restore.video.progress import SilentFilms
 from restore.web.films import check_film, too_long, write_playable
 from restore.web.items import STILLS, Item, Result, Settings, Task
 from restore.web.lanes import Lane
-from restore.web.memory import give_memory_back
 from restore.web.views import (
     read_first,
     read_to_show,
