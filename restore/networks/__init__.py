@@ -40,7 +40,8 @@ class Model(nn.Module):
     """A generator and its head.
 
     `forward` takes scaled L (N, 1, S, S) and returns ab (N, 2, h, w) in Lab units, with `doubt` a third channel: how
-    far they are expected to be from the truth (heads of classes only). `raw` returns what the loss needs.
+    far they are expected to be from the truth (heads of classes only). `raw` returns what the loss needs. Where it
+    `takes_hints`, both take (N, 3, S, S) as well: a and b divided by `color.AB_SCALE`, and a mask of 0 and 1.
     """
 
     def __init__(self, generator: nn.Module, head: Head, config: ModelConfig) -> None:
@@ -49,15 +50,19 @@ class Model(nn.Module):
         self.head = head
         self.config = config
 
-    def raw(self, scaled_l: Tensor) -> Tensor:
-        return self.generator(scaled_l)
+    @property
+    def takes_hints(self) -> bool:
+        return bool(getattr(self.generator, "takes_hints", False))
+
+    def raw(self, scaled_l: Tensor, hints: Tensor | None = None) -> Tensor:
+        return self.generator(scaled_l) if hints is None else self.generator(scaled_l, hints)
 
     def at_output(self, scaled_l: Tensor) -> Tensor:
         """L at the size of `raw`, as heads want it beside that."""
         return F.avg_pool2d(scaled_l.float(), int(self.generator.output_stride))  # type: ignore[arg-type]
 
-    def forward(self, scaled_l: Tensor, doubt: bool = False) -> Tensor:
-        raw = self.raw(scaled_l)
+    def forward(self, scaled_l: Tensor, doubt: bool = False, hints: Tensor | None = None) -> Tensor:
+        raw = self.raw(scaled_l, hints)
         ab = self.head.decode(raw, self.at_output(scaled_l))
         if not doubt:
             return ab

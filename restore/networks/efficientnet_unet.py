@@ -4,6 +4,7 @@ squeeze-excitation and use ReLU6). The encoder's weights install as a package; s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore.networks.blocks import conv_norm_act
+from restore.networks.told import HintLayers
 
 
 class _Stage(NamedTuple):
@@ -88,12 +90,18 @@ class EfficientNetLite(nn.Module):
             if i in _SKIP_AFTER:
                 self.channels.append(out)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        features = []
+    def forward(self, x: Tensor, told: Sequence[Tensor] = ()) -> list[Tensor]:
+        """
+        Args:
+            told: what hints add to each of the five.
+        """
+        features: list[Tensor] = []
         x = self.stem(x)
         for i, stage in enumerate(self.stages):
             x = stage(x)
             if i in _SKIP_AFTER:
+                if told:
+                    x = x + told[len(features)]
                 features.append(x)
         return features
 
@@ -114,12 +122,14 @@ class _UpBlock(nn.Module):
 class EfficientNetUNet(nn.Module):
     """EfficientNet-Lite encoder, the global mean added at the bottleneck, three up-blocks to a quarter of the size.
 
-    Input (N, 1, H, W) with H and W multiples of 32; output (N, out_channels, H/4, W/4).
+    Input (N, 1, H, W) with H and W multiples of 32, and where it takes hints (N, 3, H, W), see `told`; output
+    (N, out_channels, H/4, W/4).
 
     Args:
         variant: 0, 1 or 2, for Lite 0 to 2.
         widths: channels of the three up-blocks.
         tanh: end in tanh, as regression of scaled ab does.
+        hints: can be told colours.
     """
 
     input_multiple = 32
@@ -127,11 +137,17 @@ class EfficientNetUNet(nn.Module):
     exact_encoder = False
 
     def __init__(
-        self, out_channels: int = 2, variant: int = 0, widths: tuple[int, int, int] = (192, 128, 96), tanh: bool = True
+        self,
+        out_channels: int = 2,
+        variant: int = 0,
+        widths: tuple[int, int, int] = (192, 128, 96),
+        tanh: bool = True,
+        hints: bool = False,
     ) -> None:
         super().__init__()
         self.variant = variant
         self.encoder = EfficientNetLite(variant)
+        self.told = HintLayers(self.encoder.channels) if hints else None
         _, quarter, eighth, sixteenth, deepest = self.encoder.channels
         self.scene = nn.Linear(deepest, deepest)
         skips = (sixteenth, eighth, quarter)
@@ -140,10 +156,16 @@ class EfficientNetUNet(nn.Module):
         last: list[nn.Module] = [nn.Conv2d(widths[-1], out_channels, 1)]
         self.last = nn.Sequential(*last, *([nn.Tanh()] if tanh else []))
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def takes_hints(self) -> bool:
+        return self.told is not None
+
+    def forward(self, x: Tensor, hints: Tensor | None = None) -> Tensor:
+        assert hints is None or self.told is not None, "callers ask `takes_hints`"
+        told = () if hints is None or self.told is None else self.told(hints, x.dtype)
         # Depthwise convolutions run backwards slowly in bf16 on CPUs: training may keep just the encoder in float32.
         with torch.autocast(x.device.type, enabled=torch.is_autocast_enabled(x.device.type) and not self.exact_encoder):
-            _, quarter, eighth, sixteenth, x = self.encoder(x)
+            _, quarter, eighth, sixteenth, x = self.encoder(x, told)
         x = x + self.scene(x.mean((2, 3)))[:, :, None, None]
         for up, skip in zip(self.ups, (sixteenth, eighth, quarter), strict=True):
             x = up(x, skip)

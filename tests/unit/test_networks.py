@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, ModelConfig, build_model
+from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
 from restore.networks.heads import ClassesHead, class_weights, prior_of, quantised_ab_bins
+from restore.networks.told import hint_pyramid
 
 
 def millions(architecture: str, **arguments: object) -> float:
@@ -74,12 +75,58 @@ def test_output_is_ab_at_the_stated_stride(architecture: str, head: str) -> None
 
 
 def test_every_parameter_takes_part() -> None:
-    for architecture in GENERATORS:
-        model = build_model(ModelConfig(GeneratorConfig(architecture), HeadConfig("regression")))
+    hinted = GeneratorConfig("efficientnet_unet", {"hints": True})
+    for generator in (*map(GeneratorConfig, GENERATORS), hinted):
+        architecture = generator.architecture
+        model = build_model(ModelConfig(generator, HeadConfig("regression")))
         model.train()
-        model.raw(torch.randn(2, 1, 256, 256)).square().mean().backward()
+        hints = torch.ones(2, 3, 256, 256) if model.takes_hints else None
+        model.raw(torch.randn(2, 1, 256, 256), hints).square().mean().backward()
         idle = [name for name, p in model.named_parameters() if p.grad is None]
         assert not idle, (architecture, idle)
+
+
+def with_and_without_hints() -> tuple[Model, Model]:
+    """Two networks of the same weights, of which the first has learned to listen to hints."""
+    torch.manual_seed(4)
+    telling, plain = (
+        build_model(ModelConfig(GeneratorConfig("efficientnet_unet", arguments), HeadConfig("classes"), 64)).eval()
+        for arguments in ({"hints": True}, {})
+    )
+    plain.load_state_dict({name: t for name, t in telling.state_dict().items() if ".told." not in name})
+    return telling, plain
+
+
+def test_no_hints_change_nothing_whatever_was_learned() -> None:
+    telling, plain = with_and_without_hints()
+    assert (telling.takes_hints, plain.takes_hints) == (True, False)
+    scaled_l, hints = torch.randn(2, 1, 64, 96), torch.zeros(2, 3, 64, 96)
+    with torch.no_grad():
+        hints[1, :, 5, 70] = torch.tensor([0.5, -0.2, 1.0])
+        assert torch.equal(telling(scaled_l, hints=hints), plain(scaled_l)), "fresh weights are zero"
+        for layer in telling.generator.told.layers:  # type: ignore[union-attr]
+            torch.nn.init.normal_(layer.weight)  # type: ignore[arg-type]
+        assert torch.equal(telling(scaled_l), plain(scaled_l))
+        assert torch.equal(telling(scaled_l, hints=torch.zeros_like(hints)), plain(scaled_l))
+        told, before = telling(scaled_l, hints=hints), plain(scaled_l)
+    assert torch.equal(told[0], before[0])
+    changed = (told[1] - before[1]).norm(dim=0)
+    assert (changed > 0).float().mean() > 0.9, "the coarse scales carry it everywhere"
+
+
+def test_a_pixel_says_its_colour_as_loud_as_many_at_every_scale() -> None:
+    hints = torch.zeros(2, 3, 64, 64)
+    hints[0, :, 3, 3] = torch.tensor([0.5, -0.2, 1.0])
+    hints[1, :, 40:50, 33:40] = torch.tensor([0.1, 0.3, 1.0])[:, None, None]
+    hints[1, :, 50:52, 33:40] = torch.tensor([0.1, 0.6, 1.0])[:, None, None]
+    levels = hint_pyramid(hints, 5)
+    assert [tuple(level.shape) for level in levels] == [(2, 3, side, side) for side in (32, 16, 8, 4, 2)]
+    for level in levels:
+        assert torch.allclose(level[0].amax((1, 2)), torch.tensor([0.5, 0.0, 1.0]), atol=1e-6)
+        assert torch.allclose(level[0].sum((1, 2)), torch.tensor([0.5, -0.2, 1.0]), atol=1e-6)
+        assert level[1, 2].unique().tolist() == [0, 1]
+        assert not level[1, :2, level[1, 2] == 0].any()
+    assert levels[4][1, :, 1, 1].tolist() == pytest.approx([0.1, 0.35, 1.0])
 
 
 def test_bins_cover_the_gamut() -> None:
