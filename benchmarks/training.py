@@ -194,7 +194,7 @@ class OurStep:
         batch = next(self.data)
         self.waited = 0.0 if self.waited is None else self.waited + time.perf_counter() - start
         scaled_l, ab = network_input(batch.rgb.to(self.device, non_blocking=True), self.config, batch.numbers)
-        self.learn([(scaled_l, ab)])
+        self.learn([steps.Chunk((scaled_l,), ab)])
 
 
 def our_data(

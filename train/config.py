@@ -117,6 +117,11 @@ class TrainConfig:
     flip: float = _option(0.5, "Share of pictures that are mirrored.", least=0, most=1)
     degrade: float = _option(0.5, "Film-like degradation of the input, 0 to 1.", least=0, most=1)
 
+    hints: float = _option(
+        0.0, "Share of the samples that are told true colours at places; above 0 for a model that takes hints.",
+        least=0, most=1,
+    )  # fmt: skip
+
     # How long, and in what steps.
     steps: int | None = _option(None, "Stop after so many steps, shared out over the stages.", least=1)
     epochs: float | None = _option(None, "Stop after so many epochs. [default: 20, if nothing bounds the run]", above=0)

@@ -36,8 +36,8 @@ class Learner:
             ids = [device.index] if device.type == "cuda" else None
             self._call = DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
-    def __call__(self, x: Tensor) -> Any:
-        return self._call(x)
+    def __call__(self, *inputs: Tensor) -> Any:
+        return self._call(*inputs)
 
     @contextmanager
     def part(self, last: bool) -> Iterator[None]:

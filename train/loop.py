@@ -23,6 +23,7 @@ from train import distributed
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
 from train.framing import Framing
+from train.hints import simulated_hints
 from train.inputs import network_input
 from train.learner import Learner
 from train.schedule import Length, learning_rate, plan
@@ -241,7 +242,11 @@ class _Session:
         # Dropout, the same after --resume, and another one in each process.
         torch.manual_seed(config.seed * 1_000_003 + step + distributed.rank() * 1_000_000_007)
         scaled_l, ab = network_input(batch.rgb.to(self.run.device, non_blocking=True), config, batch.numbers)
-        return list(zip(scaled_l.chunk(config.accumulate), ab.chunk(config.accumulate), strict=True))
+        seen = [scaled_l]
+        if self.run.model.takes_hints:
+            seen.append(simulated_hints(ab, config.hints, config.seed, batch.numbers))
+        parts = zip(*(tensor.chunk(config.accumulate) for tensor in (*seen, ab)), strict=True)
+        return [Chunk(part[:-1], part[-1]) for part in parts]
 
     def _sum(self, losses: dict[str, Tensor]) -> None:
         for name, value in losses.items():

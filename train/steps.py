@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,18 @@ from train.features import matching_loss
 from train.learner import Learner
 from train.losses import adversarial_loss, at_size, colorfulness_loss, discriminator_loss, pixel_loss
 
-Chunk = tuple[Tensor, Tensor]
-"""Scaled L (N, 1, S, S) and clean ab (N, 2, S, S) in Lab units: a batch, or a part of one."""
+
+class Chunk(NamedTuple):
+    """A batch, or a part of one.
+
+    Args:
+        seen: what the network sees: scaled L (N, 1, S, S), and where it takes hints, those (N, 3, S, S).
+        ab: clean, (N, 2, S, S) in Lab units.
+    """
+
+    seen: tuple[Tensor, ...]
+    ab: Tensor
+
 
 Step = Callable[[Sequence[Chunk]], dict[str, Tensor]]
 """Learns from a batch, in one part or several, and returns its losses as scalars."""
@@ -28,11 +39,11 @@ def plain_step(generator: Learner, loss: Callable[[Tensor, Tensor], Tensor], aut
     """One network, one loss of its output and ab in Lab units."""
 
     def step(chunks: Sequence[Chunk]) -> dict[str, Tensor]:
-        total = torch.zeros((), device=chunks[0][0].device)
-        for i, (scaled_l, ab) in enumerate(chunks):
+        total = torch.zeros((), device=chunks[0].ab.device)
+        for i, (seen, ab) in enumerate(chunks):
             with generator.part(last=i == len(chunks) - 1):
                 with autocast():
-                    value = loss(generator(scaled_l), ab) / len(chunks)
+                    value = loss(generator(*seen), ab) / len(chunks)
                 generator.backward(value)
             total += value.detach()
         return {"loss": total, "norm": generator.step()}
@@ -81,12 +92,12 @@ def gan_step(generator: Learner, discriminator: Learner, objective: Objective, a
     def step(chunks: Sequence[Chunk]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         fakes: list[Tensor] = []
-        for i, (scaled_l, ab) in enumerate(chunks):
+        for i, (seen, ab) in enumerate(chunks):
             last = i == len(chunks) - 1
             with generator.part(last), discriminator.part(last):
                 with autocast():
-                    fake = generator(scaled_l)
-                    pictures = _pictures(scaled_l, fake, ab, config)
+                    fake = generator(*seen)
+                    pictures = _pictures(seen[0], fake, ab, config)
                     halves = discriminator_loss(
                         config.gan_loss, discriminator(pictures[1])[-1], discriminator(pictures[0].detach())[-1]
                     )
@@ -98,16 +109,16 @@ def gan_step(generator: Learner, discriminator: Learner, objective: Objective, a
         norm_d = discriminator.step()
 
         judge.requires_grad_(False)
-        for i, ((scaled_l, ab), fake) in enumerate(zip(chunks, fakes, strict=True)):
+        for i, ((seen, ab), fake) in enumerate(zip(chunks, fakes, strict=True)):
             with generator.part(last=i == len(chunks) - 1):
                 with autocast():
                     if len(chunks) > 1:
-                        fake = generator(scaled_l)
-                    pictures = _pictures(scaled_l, fake, ab, config)
+                        fake = generator(*seen)
+                    pictures = _pictures(seen[0], fake, ab, config)
                     with torch.no_grad():
                         on_real = judge(pictures[1]) if config.feature_loss == "discriminator" else []
                     values = objective.losses(
-                        scaled_l, fake.float(), ab / config.ab_scale, (judge(pictures[0]), on_real)
+                        seen[0], fake.float(), ab / config.ab_scale, (judge(pictures[0]), on_real)
                     )
                     values["loss_G"] = torch.stack(list(values.values())).sum()
                 generator.backward(values["loss_G"] / len(chunks))
@@ -125,11 +136,11 @@ def feature_step(generator: Learner, objective: Objective, autocast: Autocast) -
 
     def step(chunks: Sequence[Chunk]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
-        for i, (scaled_l, ab) in enumerate(chunks):
+        for i, (seen, ab) in enumerate(chunks):
             with generator.part(last=i == len(chunks) - 1):
                 with autocast():
-                    fake = generator(scaled_l)
-                    values = objective.losses(scaled_l, fake.float(), ab / objective.config.ab_scale, None)
+                    fake = generator(*seen)
+                    values = objective.losses(seen[0], fake.float(), ab / objective.config.ab_scale, None)
                     values["loss_G"] = torch.stack(list(values.values())).sum()
                 generator.backward(values["loss_G"] / len(chunks))
             _add(sums, values, len(chunks))
@@ -143,11 +154,11 @@ def discriminator_step(generator: nn.Module, discriminator: Learner, config: Tra
 
     def step(chunks: Sequence[Chunk]) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
-        for i, (scaled_l, ab) in enumerate(chunks):
+        for i, (seen, ab) in enumerate(chunks):
             with discriminator.part(last=i == len(chunks) - 1):
                 with autocast():
                     with torch.no_grad():
-                        pictures = _pictures(scaled_l, generator(scaled_l), ab, config)
+                        pictures = _pictures(seen[0], generator(*seen), ab, config)
                     halves = discriminator_loss(
                         config.gan_loss, discriminator(pictures[1])[-1], discriminator(pictures[0])[-1]
                     )

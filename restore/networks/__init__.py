@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -25,6 +26,7 @@ __all__ = [
     "ModelConfig",
     "RegressionHead",
     "build_model",
+    "can_take_hints",
 ]
 
 GENERATORS: dict[str, Callable[..., nn.Module]] = {
@@ -34,6 +36,11 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "resnet_regression": ResNetRegression,
     "efficientnet_unet": EfficientNetUNet,
 }
+
+
+def can_take_hints(architecture: str) -> bool:
+    """Whether a generator of the table can be built so that it takes hints, by its argument `hints`."""
+    return "hints" in inspect.signature(GENERATORS[architecture]).parameters
 
 
 class Model(nn.Module):

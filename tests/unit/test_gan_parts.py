@@ -22,7 +22,7 @@ from train.features import PackagedFeatureLoss, VggFeatureLoss, matching_loss
 from train.initialise import initialise
 from train.learner import Learner, new_optimizer
 from train.losses import adversarial_loss, colorfulness_loss, discriminator_loss
-from train.steps import Objective, gan_step
+from train.steps import Chunk, Objective, gan_step
 from train.validate import rank
 
 
@@ -288,11 +288,11 @@ def gan(config: TrainConfig, seed: int = 0) -> tuple[Learner, Learner]:
     )  # type: ignore[return-value]
 
 
-def chunks(parts: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def chunks(parts: int) -> list[Chunk]:
     random = torch.Generator().manual_seed(9)
     scaled_l = torch.rand(8, 1, 64, 64, generator=random) * 2 - 1
     ab = 60 * torch.randn(8, 2, 64, 64, generator=random)
-    return list(zip(scaled_l.chunk(parts), ab.chunk(parts), strict=True))
+    return [Chunk((seen,), true) for seen, true in zip(scaled_l.chunk(parts), ab.chunk(parts), strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["vanilla", "lsgan", "hinge"])

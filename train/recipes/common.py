@@ -17,7 +17,15 @@ from restore.colorizers.devices import find_device
 from restore.errors import UsageError
 from restore.files import check_writable
 from restore.model_files import find_checkpoint
-from restore.networks import GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
+from restore.networks import (
+    GENERATORS,
+    GeneratorConfig,
+    HeadConfig,
+    Model,
+    ModelConfig,
+    build_model,
+    can_take_hints,
+)
 from restore.sources import PhotoSource, split
 from train import distributed
 from train.config import TrainConfig
@@ -33,6 +41,8 @@ from train.steps import Autocast, Step
 
 if TYPE_CHECKING:
     from train.cache import PictureCache
+
+_HINT_LAYERS = "generator.told."  # how their tensors are called
 
 
 @contextmanager
@@ -196,7 +206,11 @@ def _initial(config: TrainConfig, head: str) -> Model:
             vividness=None,
         )
     size = config.working_size or model.config.working_size
-    return _rebuilt(model, replace(model.config, head=decoding, working_size=size))
+    generator = model.config.generator
+    if config.hints:
+        _check_hints(generator.architecture)
+        generator = replace(generator, arguments={**generator.arguments, "hints": True})
+    return _rebuilt(model, ModelConfig(generator, decoding, size))
 
 
 def _model(config: TrainConfig, head: str) -> Model:
@@ -208,6 +222,9 @@ def _model(config: TrainConfig, head: str) -> Model:
     arguments = dict(config.generator_arguments)
     if head == "classes" and config.generator != "efficientnet_unet":
         arguments.setdefault("output_stride", 4)  # 261 logits a pixel at full size would cost more than the network
+    if config.hints:
+        _check_hints(config.generator)
+        arguments["hints"] = True
     try:
         model = build_model(ModelConfig(GeneratorConfig(config.generator, arguments), head_config, size))
     except ValueError as error:
@@ -237,13 +254,21 @@ def _check_init(config: TrainConfig, model: Model, head: str) -> None:
             )
 
 
+def _check_hints(architecture: str) -> None:
+    if not can_take_hints(architecture):
+        known = ", ".join(name for name in GENERATORS if can_take_hints(name))
+        raise UsageError(f"--hints: generator {architecture} takes none", f"Leave it out, or give --generator {known}")
+
+
 def _rebuilt(model: Model, config: ModelConfig) -> Model:
-    """The same weights under a changed config (decoding and working size are part of it)."""
+    """The same weights under a changed config: decoding and working size are part of it, and so is whether it takes
+    hints, for which it gets layers that are zero."""
     try:
         renewed = build_model(config)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    renewed.load_state_dict(model.state_dict())
+    fresh = {name: tensor for name, tensor in renewed.state_dict().items() if name.startswith(_HINT_LAYERS)}
+    renewed.load_state_dict({**fresh, **model.state_dict()})
     return renewed
 
 
