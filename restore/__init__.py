@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Colorizer", "__version__"]
+__all__ = ["Colorizer", "Hint", "__version__"]
 
 if TYPE_CHECKING:
     from restore.api import Colorizer
+    from restore.hints import Hint
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from restore.api import Colorizer
 
         return Colorizer
+    if name == "Hint":
+        from restore.hints import Hint
+
+        return Hint
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import overload
 
@@ -11,9 +11,12 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
+from restore.hints import Hint, draw_hints
 from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
 from restore.options import EngineOptions, Style
 
+FloatArray = npt.NDArray[np.float32]
+Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Picture = Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
@@ -50,22 +53,33 @@ class Colorizer:
         self.saturation = saturation
 
     @overload
-    def colorize(self, image: Image.Image) -> Image.Image: ...
+    def colorize(self, image: Image.Image, hints: Sequence[Hint] = ()) -> Image.Image: ...
     @overload
-    def colorize(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]: ...
+    def colorize(self, image: npt.NDArray[np.uint8], hints: Sequence[Hint] = ()) -> npt.NDArray[np.uint8]: ...
     @overload
-    def colorize(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]: ...
-    def colorize(self, image: Picture) -> Picture:
+    def colorize(self, image: npt.NDArray[np.uint16], hints: Sequence[Hint] = ()) -> npt.NDArray[np.uint16]: ...
+    def colorize(self, image: Picture, hints: Sequence[Hint] = ()) -> Picture:
         """Colour one picture.
 
         Args:
             image: a PIL image (turned upright by its EXIF; its grey is what `convert("L")` gives), or an array of 8
                 or 16 bit, (H, W) grey or (H, W, 3) RGB, of which the grey is taken.
+            hints: colours of places of the upright picture, which the model goes by, there and around.
 
         Returns:
             RGB: a PIL image for one of 8 bit, else an (H, W, 3) array of the input's depth (Pillow has no 16-bit RGB).
+
+        Raises:
+            restore.errors.UsageError: hints, and the model takes none.
         """
-        return next(self.colorize_many([image]))
+        luma = _luma(image)
+        view = shrink_luma(luma, self._engine.size)
+        told = None
+        if hints:
+            self._engine.check_takes_hints("hints")
+            told = draw_hints(hints, self._engine.size, *luma.shape)
+        (ab,) = self._engine.predict([view], hints=[told])
+        return self._finished(image, luma, view, ab)
 
     def colorize_many(self, images: Iterable[Picture]) -> Iterator[Picture]:
         """Colour any number of pictures of any sizes, in order, a batch at a time."""
@@ -74,10 +88,11 @@ class Colorizer:
             lumas = [_luma(image) for image in group]
             small = [shrink_luma(luma, self._engine.size) for luma in lumas]
             for image, luma, view, ab in zip(group, lumas, small, self._engine.predict(small), strict=True):
-                coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
-                yield (
-                    Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
-                )
+                yield self._finished(image, luma, view, ab)
+
+    def _finished(self, image: Picture, luma: Luma, view: FloatArray, ab: FloatArray) -> Picture:
+        coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
+        return Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
 
     def doubt(self, image: Picture) -> npt.NDArray[np.float32]:
         """How far the colour guessed for each pixel is expected to be from the truth, by the model's own distribution.
@@ -99,7 +114,7 @@ class Colorizer:
         return enlarged_doubt(small, guess[2], *luma.shape)
 
 
-def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def _luma(image: Picture) -> Luma:
     if isinstance(image, Image.Image):
         if image.mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16)

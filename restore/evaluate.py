@@ -22,6 +22,7 @@ from restore.calibration import Calibration
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
+from restore.hint_metrics import HintMeter, random_hints
 from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
 from restore.options import MAX_SATURATION, EngineOptions
@@ -32,6 +33,7 @@ SHEET_LABELS = ("grey", "ours", "original")
 _SHEET_ROWS = 12
 _SHEET_CELL = 224
 _DECODERS = 2
+MAX_HINTS = 10_000
 _AHEAD = 8  # pictures decoded before they are needed
 
 # A picture is grey when hardly any pixel (one in a thousand) has channels further apart than JPEG leaves them.
@@ -48,6 +50,7 @@ class EvalOptions:
         report: a JSON file.
         sheet: a PNG with samples: grey, ours, original.
         calibration: measure also whether the model errs as much as it says.
+        hints: tell the model so many true colours of each picture, at random places.
     """
 
     data: Path
@@ -57,6 +60,7 @@ class EvalOptions:
     report: Path | None = None
     sheet: Path | None = None
     calibration: bool = False
+    hints: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.saturation <= MAX_SATURATION:
@@ -65,6 +69,8 @@ class EvalOptions:
             raise UsageError(f"--count {self.count} is too small", "Give 1 or more")
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed} is negative", "Give 0 or more")
+        if not 0 <= self.hints <= MAX_HINTS:
+            raise UsageError(f"--hints {self.hints} is out of range", f"Give 0 to {MAX_HINTS}")
         if self.calibration and self.saturation != 1.0:
             raise UsageError("--calibration measures the guess as it is", "Leave --saturation out")
 
@@ -85,6 +91,7 @@ class Evaluation:
         broken: pictures that could not be read.
         grey: names of originals without colour; they say nothing about colouring, and are not in the scores.
         calibration: doubt and error of the pictures' pixels, where it was asked for.
+        hints: how far results are from what was told; None without hints.
     """
 
     scores: PhotoScores
@@ -94,6 +101,7 @@ class Evaluation:
     options: EvalOptions
     engine_options: EngineOptions
     calibration: Calibration | None = None
+    hints: HintMeter | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The report; figures that are not finite become null, which JSON can say."""
@@ -122,6 +130,12 @@ class Evaluation:
         if self.calibration:
             correlation = finite({"rank_correlation": self.calibration.rank_correlation()})
             facts["calibration"] = correlation | {"groups": [asdict(group) for group in self.calibration.groups()]}
+        if self.hints:
+            facts["hints"] = {
+                "a_picture": self.options.hints,
+                "pixels": self.hints.pixels,
+                **finite({"error": self.hints.mean_error, "error_of_grey": self.hints.mean_chroma}),
+            }
         return facts
 
 
@@ -132,11 +146,12 @@ def finite(figures: dict[str, float]) -> dict[str, float | None]:
 
 @dataclass
 class _Sample:
-    """One decoded picture: the original, the luma that is coloured, and the network's view of it."""
+    """One decoded picture: the original, the luma that is coloured, the network's view of it, and what it is told."""
 
     original: Rgb
     luma: npt.NDArray[np.uint8]
     view: npt.NDArray[np.float32]
+    hints: npt.NDArray[np.float32] | None
 
 
 @dataclass
@@ -145,6 +160,8 @@ class _Intake:
 
     source: PhotoSource
     size: int
+    hints: int = 0
+    seed: int = 0
     broken: list[Broken] = field(default_factory=list)
     grey: list[str] = field(default_factory=list)
 
@@ -180,7 +197,8 @@ class _Intake:
         if is_grey(rgb):
             return None
         luma = np.asarray(original.convert("L"))
-        return _Sample(rgb, luma, shrink_luma(luma, self.size))
+        told = random_hints(rgb, self.hints, self.size, (self.seed, index)) if self.hints else None
+        return _Sample(rgb, luma, shrink_luma(luma, self.size), told)
 
 
 def _is_grey_mode(picture: Image.Image) -> bool:
@@ -213,7 +231,10 @@ def evaluate_photos(
         engine.check_knows_doubt("--calibration")
         if engine_options.calm:
             raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
-    intake = _Intake(source, engine.size)
+    if options.hints:
+        engine.check_takes_hints("--hints")
+    told = HintMeter() if options.hints else None
+    intake = _Intake(source, engine.size, options.hints, options.seed)
     meter = PhotoMeter()
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
 
@@ -225,6 +246,8 @@ def evaluate_photos(
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
             meter.add(sample.original, coloured, sample.luma)
+            if told and sample.hints is not None:
+                told.add(sample.hints, coloured)
         if on_progress:
             on_progress(meter.count + len(intake.broken) + len(intake.grey), len(source))
     if meter.count == 0:
@@ -238,7 +261,7 @@ def evaluate_photos(
     facts = {
         name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
     }
-    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options, calibration)
+    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options, calibration, told)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
     if options.report:
@@ -248,7 +271,8 @@ def evaluate_photos(
 
 
 def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
-    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None)
+    hints = [sample.hints for sample in group]
+    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None, hints=hints)
     for sample, guess in zip(group, guesses, strict=True):
         coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], saturation))
         rgb = np.asarray(coloured, np.uint8)

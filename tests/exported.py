@@ -8,6 +8,7 @@ import torch
 
 from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.networks import ClassesHead, GeneratorConfig, HeadConfig, ModelConfig, build_model
+from restore.networks.efficientnet_unet import EfficientNetUNet
 from restore.networks.heads import class_weights
 
 HEADS = {
@@ -17,11 +18,17 @@ HEADS = {
 }
 
 
-def save_small(path: Path, head: str, seed: int = 1) -> None:
-    """A checkpoint of a small network; BatchNorms have seen pictures, and classes are as unequal as in photographs."""
+def save_small(path: Path, head: str, seed: int = 1, *, hints: bool = False) -> None:
+    """A checkpoint of a small network; BatchNorms have seen pictures, and classes are as unequal as in photographs.
+
+    Args:
+        hints: one that takes hints, and goes by them.
+    """
     torch.manual_seed(seed)
     stride = {} if head == "regression" else {"output_stride": 4}
     generator = GeneratorConfig("unet", {"filters": 8, "downs": 5, **stride})
+    if hints:
+        generator = GeneratorConfig("efficientnet_unet", {"hints": True})
     model = build_model(ModelConfig(generator, HEADS[head], working_size=64))
     if isinstance(model.head, ClassesHead):
         distance = model.head.bins.square().sum(1)
@@ -30,4 +37,7 @@ def save_small(path: Path, head: str, seed: int = 1) -> None:
     with torch.no_grad():
         for _ in range(5):
             model.raw(torch.rand(4, 1, 64, 64) * 2 - 1)
+    if isinstance(model.generator, EfficientNetUNet) and model.generator.told is not None:
+        for layer in model.generator.told.layers:
+            torch.nn.init.normal_(layer.weight)  # type: ignore[arg-type]
     save_checkpoint(path, model, CheckpointInfo(f"small-{head}", "MIT", {"steps": 3}))

@@ -51,6 +51,7 @@ def photos(
     calibration: Annotated[
         bool, typer.Option("--calibration", help="Measure also whether the model errs as much as it says.")
     ] = False,
+    hints: Annotated[int, typer.Option(help="Tell the model so many true colours of each picture, by --seed.")] = 0,
 ) -> None:
     """Grey colour photos, colour them again, and compare: PSNR, colourfulness, ab RMSE, AuC; all-grey beside it."""
     from rich.console import Console
@@ -60,7 +61,14 @@ def photos(
 
     engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
     options = EvalOptions(
-        data, saturation=saturation, count=count, seed=seed, report=report, sheet=sheet, calibration=calibration
+        data,
+        saturation=saturation,
+        count=count,
+        seed=seed,
+        report=report,
+        sheet=sheet,
+        calibration=calibration,
+        hints=hints,
     )
     messages = Console(stderr=True, highlight=False)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
@@ -231,4 +239,6 @@ def _table(result: Evaluation, plain: bool) -> Table:
     row("ab RMSE", model.ab_rmse, grey.ab_rmse)
     row("AuC, %", model.auc, grey.auc)
     row("AuC rebalanced, %", model.auc_rebalanced, grey.auc_rebalanced)
+    if result.hints:
+        row(f"error at {result.options.hints} hints, ab", result.hints.mean_error, result.hints.mean_chroma)
     return table

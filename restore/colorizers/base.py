@@ -26,6 +26,8 @@ class ColorModel(Protocol):
     """The working size has to be a multiple of this."""
     knows_doubt: bool
     """Whether it can say how sure it is."""
+    takes_hints: bool
+    """Whether it can be told colours."""
 
     @property
     def runtime(self) -> Runtime:
@@ -51,13 +53,15 @@ class ColorModel(Protocol):
             DeviceError: the device is not there, or is none for this model.
         """
 
-    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
         """(N, S, S) luma in [0, 1] to ab (N, 2, h, w) float32 in Lab units, h, w ≤ S. On a CPU, from several threads at
         a time.
 
         Args:
             doubt: (N, 3, h, w) instead: a, b, and how far they are expected to be from the truth, in Lab units. Asked
                 for only where `knows_doubt`.
+            hints: (N, 3, S, S): a and b in Lab units and a mask of 0 and 1, all 0 where nothing is told, as
+                `restore.hints.draw_hints` gives them. Given only where `takes_hints`.
         """
 
 

@@ -27,7 +27,7 @@ class CommunityColorModel:
     """A published DDColor, tiny or large, ready to colour."""
 
     runtime: Runtime = "torch"
-    knows_doubt = False
+    knows_doubt = takes_hints = False
     size_multiple = 32
 
     def __init__(self, path: Path, style: Style | None = None) -> None:
@@ -64,8 +64,8 @@ class CommunityColorModel:
         self._dtype = getattr(torch, dtype) if dtype else torch.float32
         self._model.to(self._device, self._dtype)
 
-    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
-        assert not doubt
+    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
+        assert not doubt and hints is None
         with self._turn, torch.inference_mode():
             # It was trained on grey RGB, the L of Lab with ab of zero turned back: that is the luma, thrice.
             grey = torch.from_numpy(luma)[:, None].expand(-1, 3, -1, -1).to(self._device, self._dtype)

@@ -24,6 +24,7 @@ class Description:
         size_multiple: what `--size` has to be a multiple of.
         styles: what `--style` can be.
         knows_doubt: whether it can say how sure it is.
+        takes_hints: whether it can be told colours.
         network: architecture, its arguments and the head, as in the checkpoint.
         training: the record that training left.
     """
@@ -39,6 +40,7 @@ class Description:
     size_multiple: int
     styles: tuple[str, ...]
     knows_doubt: bool
+    takes_hints: bool
     licence: str
     network: dict[str, Any]
     training: dict[str, Any]
@@ -54,6 +56,7 @@ class Description:
             "working size": f"{self.working_size}; --size takes multiples of {self.size_multiple}",
             "styles": ", ".join(self.styles) or "none",
             "doubt": "known: --calm and --confidence work" if self.knows_doubt else "not known",
+            "hints": "taken" if self.takes_hints else "not taken",
             "network": json.dumps(self.network),
             "training": json.dumps(self.training),
             "licence": self.licence,
@@ -91,6 +94,7 @@ def _describe_onnx(path: Path) -> Description:
         size_multiple=info.size_multiple,
         styles=tuple(VIVIDNESS) if info.has_styles else (),
         knows_doubt=exported.knows_doubt,
+        takes_hints=exported.takes_hints,
         licence=info.licence,
         network={key: value for key, value in info.config.items() if key != "working_size"},
         training=info.training,
@@ -113,6 +117,7 @@ def _describe_community(path: Path) -> Description:
         size_multiple=model.size_multiple,
         styles=(),
         knows_doubt=False,
+        takes_hints=False,
         licence=LICENCE,
         network={"architecture": "DDColor", "tags": model.tags},
         training={},
@@ -138,6 +143,7 @@ def _describe_checkpoint(path: Path) -> Description:
         size_multiple=int(model.generator.input_multiple),  # type: ignore[arg-type]
         styles=tuple(VIVIDNESS) if isinstance(model.head, ClassesHead) else (),
         knows_doubt=isinstance(model.head, ClassesHead),
+        takes_hints=model.takes_hints,
         licence=info.licence,
         network={"generator": asdict(model.config.generator), "head": asdict(model.config.head)},
         training=info.training,

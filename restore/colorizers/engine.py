@@ -86,12 +86,24 @@ class Engine:
                 f"Leave {option} out, or take a model of recipe classes, such as default",
             )
 
-    def predict(self, lumas: Sequence[FloatArray], doubt: bool = False) -> list[FloatArray]:
+    def check_takes_hints(self, option: str) -> None:
+        """Raises UsageError where the model can't be told colours, as `option` does."""
+        if not self._model.takes_hints:
+            raise UsageError(
+                f"{option} needs a model that takes hints, and {self.model_name} takes none",
+                f"Leave {option} out, or take a model that `restore train --hints` made",
+            )
+
+    def predict(
+        self, lumas: Sequence[FloatArray], doubt: bool = False, hints: Sequence[FloatArray | None] | None = None
+    ) -> list[FloatArray]:
         """ab of each picture, in order. Any number of pictures; `batch` of them at a time.
 
         Args:
             lumas: (S, S) float32 in [0, 1] each, as `restore.merge.shrink_luma` gives them; S is `size`.
             doubt: say how sure the model is as well; see `check_knows_doubt`.
+            hints: of each picture (3, S, S), as `restore.hints.draw_hints` gives them, or None; see
+                `check_takes_hints`.
 
         Returns:
             (2, h, w) float32 in Lab units each; with `doubt` (3, h, w): a, b, and how far the guess, before it was
@@ -102,10 +114,13 @@ class Engine:
         """
         results: list[FloatArray] = []
         while len(results) < len(lumas):
-            group = lumas[len(results) : len(results) + self.batch]
+            place = slice(len(results), len(results) + self.batch)
+            group = lumas[place]
             try:
                 with self._turn:
-                    guesses = self._model.predict(np.stack(group), doubt or self._calm > 0)
+                    guesses = self._model.predict(
+                        np.stack(group), doubt or self._calm > 0, _stacked(hints[place]) if hints else None
+                    )
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -125,6 +140,12 @@ class Engine:
             return guess
         ab = calmed(guess, self._calm)
         return np.concatenate((ab, guess[2:])) if doubt else ab
+
+
+def _stacked(hints: Sequence[FloatArray | None]) -> FloatArray | None:
+    """Of a batch: (N, 3, S, S), zeros for pictures without; None where all are without."""
+    told = [drawn for drawn in hints if drawn is not None]
+    return np.stack([np.zeros_like(told[0]) if drawn is None else drawn for drawn in hints]) if told else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:

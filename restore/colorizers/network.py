@@ -16,6 +16,7 @@ from restore.colorizers.devices import find_device
 from restore.errors import UsageError
 from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
+from restore.networks.told import scaled_hints
 from restore.options import Runtime, Style
 
 # Instructions that multiply bf16, as `torch.cpu.get_capabilities` names them.
@@ -68,6 +69,7 @@ class NetworkColorModel:
         self.sha256 = digest
         self.working_size = model.config.working_size
         self.knows_doubt = isinstance(model.head, ClassesHead)
+        self.takes_hints = model.takes_hints
         self.size_multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         self._reference = copy.deepcopy(model).eval().requires_grad_(False)
         fold_batch_norms(self._reference.generator)
@@ -118,12 +120,13 @@ class NetworkColorModel:
         generator.to(memory_format=torch.channels_last)
         self._model.head.to(self._device)
 
-    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
         try:
             with torch.inference_mode():
                 lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
                 scaled = scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
-                return self._model(scaled, doubt).cpu().numpy()
+                told = None if hints is None else scaled_hints(torch.from_numpy(hints).to(self._device))
+                return self._model(scaled, doubt, told).cpu().numpy()
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             raise

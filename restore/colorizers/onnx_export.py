@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
 from restore.colorizers.network import fold_batch_norms
-from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, LUMA, OWN_AB, SHARES, VIVIDNESS
+from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, HINTS, LUMA, OWN_AB, SHARES, VIVIDNESS
 from restore.errors import MissingDependencyError
 from restore.files import write_atomically
 from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
+from restore.networks.told import scaled_hints
 
 if TYPE_CHECKING:
     import onnx
@@ -35,9 +36,9 @@ class _Graph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, luma: Tensor, vividness: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> tuple[Tensor, ...]:
         scaled_l = scale_l(lightness_from_luma(luma))
-        raw = self.model.raw(scaled_l)
+        raw = self.model.raw(scaled_l, None if hints is None else scaled_hints(hints))
         head = self.model.head
         if not isinstance(head, ClassesHead):
             return (head.decode(raw),)
@@ -95,15 +96,17 @@ def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
 def _trace(model: Model) -> onnx.ModelProto:
     side = 2 * int(model.generator.input_multiple)  # type: ignore[arg-type]
     # Two pictures of unequal sides: what is 1, or equal, would be taken for a constant.
-    arguments: list[Tensor] = [torch.rand(2, 1, side, side * 2)]
+    arguments = {LUMA: torch.rand(2, 1, side, side * 2)}
     any_size = torch.export.Dim.DYNAMIC
-    free: list[dict[int, Any] | None] = [{0: any_size, 2: any_size, 3: any_size}]
-    inputs, outputs = [LUMA], [AB]
+    picture = {0: any_size, 2: any_size, 3: any_size}
+    free: dict[str, dict[int, Any] | None] = {LUMA: picture}
+    outputs = [AB]
     if isinstance(model.head, ClassesHead):
-        arguments.append(torch.tensor(1.0))
-        free.append(None)
-        inputs.append(VIVIDNESS)
+        arguments[VIVIDNESS] = torch.tensor(1.0)
+        free[VIVIDNESS] = None
         outputs += [SHARES] + ([OWN_AB] if model.head.vividness is None else [])
+    if model.takes_hints:
+        arguments[HINTS], free[HINTS] = torch.ones(2, 3, side, side * 2), picture
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -112,10 +115,10 @@ def _trace(model: Model) -> onnx.ModelProto:
             warnings.simplefilter("ignore")  # of deprecations inside of the exporter
             program = torch.onnx.export(
                 _Graph(model),
-                tuple(arguments),
-                input_names=inputs,
+                kwargs=arguments,
+                input_names=list(arguments),
                 output_names=outputs,
-                dynamic_shapes=tuple(free),
+                dynamic_shapes=free,
                 dynamo=True,
                 verbose=False,
             )

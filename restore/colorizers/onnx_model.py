@@ -23,8 +23,9 @@ FORMAT = "restore-onnx"
 FORMAT_VERSION = "2"
 # The graph's inputs: luma (N, 1, H, W) in [0, 1], and a number where it has styles. Its outputs, (N, 2, h, w) in Lab
 # units: colours of least cost where it has styles, else the only ones; and its own decoding where that is another.
+# Where it takes them, hints (N, 3, H, W): a and b in Lab units, and a mask; zeros tell it nothing.
 # Where it knows them, the shares of the bins, (N, h, w, Q): they are on the way to ab, so they cost nothing.
-LUMA, VIVIDNESS = "luma", "vividness"
+LUMA, VIVIDNESS, HINTS = "luma", "vividness", "hints"
 AB, OWN_AB, SHARES = "ab", "own_ab", "shares"
 _QUIET = 4  # ONNX Runtime's severity "fatal": what is wrong with a file is said by our own errors
 
@@ -37,6 +38,7 @@ class OnnxInfo:
         source_sha256: of the checkpoint that it was exported from.
         vividness: its own; None for a model that has no styles, or decodes otherwise unless it is told one.
         has_styles: whether it can be told how vivid to be.
+        takes_hints: whether it can be told colours.
         bins: (Q, 2) ab in Lab units that its shares are those of; None for a model that guesses one colour.
     """
 
@@ -47,6 +49,7 @@ class OnnxInfo:
     source_sha256: str
     vividness: float | None
     has_styles: bool
+    takes_hints: bool
     bins: FloatArray | None
     config: dict[str, Any]
     training: dict[str, Any]
@@ -76,7 +79,7 @@ class OnnxColorModel:
         self.name = self.info.name
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.working_size, self.size_multiple = self.info.working_size, self.info.size_multiple
-        self.knows_doubt = self.info.bins is not None
+        self.knows_doubt, self.takes_hints = self.info.bins is not None, self.info.takes_hints
         self._vividness = self.info.vividness
 
     def choose_style(self, style: Style | None, preferred: Style | None = None) -> None:
@@ -95,8 +98,10 @@ class OnnxColorModel:
         if threads != 1:
             self._session = _open(self._data, self._path, threads)
 
-    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
         feed: dict[str, Any] = {LUMA: luma[:, None]}
+        if self.takes_hints:
+            feed[HINTS] = np.zeros((len(luma), 3, *luma.shape[1:]), np.float32) if hints is None else hints
         if self.info.has_styles:
             feed[VIVIDNESS] = np.asarray(self._vividness or 0.0, np.float32)
         output = OWN_AB if self.info.has_styles and self._vividness is None else AB
@@ -166,6 +171,7 @@ def _info(session: Any, path: Path) -> OnnxInfo:
             source_sha256=metadata["source_sha256"],
             vividness=float(metadata["vividness"]) if metadata["vividness"] else None,
             has_styles=VIVIDNESS in inputs,
+            takes_hints=HINTS in inputs,
             bins=None if (bins := json.loads(metadata["bins"])) is None else np.array(bins, np.float32),
             config=json.loads(metadata["config"]),
             training=json.loads(metadata["training"]),

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restore.color import AB_SCALE
+
 _NOTHING = 1e-6  # less than any mask's mean: one pixel of 32 × 32 is a thousandth
+
+
+def scaled_hints(hints: Tensor) -> Tensor:
+    """(N, 3, H, W) with a and b in Lab units to what networks take."""
+    return torch.cat((hints[:, :2] / AB_SCALE, hints[:, 2:]), dim=1)
 
 
 def hint_pyramid(hints: Tensor, scales: int) -> list[Tensor]:

@@ -14,12 +14,12 @@ TIERS = (
     ("options",),
     ("matrix", "memory", "model_files", "files", "progress", "stopping", "threads", "tone"),
     ("color",),
-    ("walk",),
+    ("walk", "hints"),
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
     ("heatmap", "calibration"),
-    ("report", "film_metrics"),
+    ("report", "film_metrics", "hint_metrics"),
     ("photos", "video", "evaluate"),
     ("evaluate_film",),
     ("api",),
@@ -29,7 +29,7 @@ TIERS = (
 )
 LAYERS = {name: tier for tier, names in enumerate(TIERS) for name in names}
 # Files that are the face: they name what lies above them, for type checkers and lazily.
-LAZY = {"restore/__init__.py": {"restore.api"}, "train/__main__.py": {"restore.cli"}}
+LAZY = {"restore/__init__.py": {"restore.api", "restore.hints"}, "train/__main__.py": {"restore.cli"}}
 TRAIN_MAY = LAYERS["colorizers"]
 SOURCES = sorted([*(ROOT / "restore").rglob("*.py"), *(ROOT / "train").rglob("*.py")])
 

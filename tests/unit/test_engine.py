@@ -24,7 +24,7 @@ class Echo:
 
     name, sha256, working_size, size_multiple = "echo", "", 64, 32
     runtime: Runtime = "torch"
-    knows_doubt = True
+    knows_doubt, takes_hints = True, False
     device, dtype = "cpu", "float32"
 
     def __init__(self, room: int = 1000, complaint: Exception = PYTORCH) -> None:
@@ -35,7 +35,7 @@ class Echo:
     def prepare(self, device: str, dtype: str | None, threads: int | None) -> None:
         self.batches.clear()
 
-    def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
+    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
         if len(luma) > self.room:
             raise self.complaint
         self.batches.append(len(luma))
@@ -75,7 +75,7 @@ def test_no_room_for_one_is_an_error_not_a_grey_picture() -> None:
 
 def test_other_faults_are_not_swallowed() -> None:
     class Broken(Echo):
-        def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
+        def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
             if len(luma) > 1:
                 raise RuntimeError("shapes do not match")
             return super().predict(luma)
