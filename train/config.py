@@ -135,6 +135,7 @@ class TrainConfig:
     beta2: float = _option(0.999, "Second moment's decay.", least=0, most=1)
     learning_rate: float = _option(2e-3, "Peak rate of new layers.", above=0)
     encoder_learning_rate: float | None = _option(5e-4, "Peak rate of a pretrained encoder.", above=0)
+    hint_learning_rate: float = _option(2e-3, "Peak rate of the layers that take hints.", above=0)
     pretrain_learning_rate: float | None = _option(None, "Rate of the first of two stages.", above=0)
     discriminator_learning_rate: float | None = _option(
         None, "Rate of the discriminator. [default: the generator's]", above=0

@@ -113,7 +113,7 @@ def share_of(config: TrainConfig, stage: str) -> float:
 
 
 def generator_learner(run: Run, rate: float | None = None, encoder_rate: float | None = None) -> Learner:
-    """The generator's; a pretrained encoder may learn more slowly.
+    """The generator's; a pretrained encoder may learn more slowly, and layers that take hints have a rate of their own.
 
     Args:
         rate: peak of the learning rate; None is `--learning-rate`.
@@ -123,9 +123,11 @@ def generator_learner(run: Run, rate: float | None = None, encoder_rate: float |
     peak = rate or config.learning_rate
     pretrained = config.encoder_weights != "none" or config.init is not None
     encoder = {id(p) for p in encoder_parameters(run.model)} if pretrained and encoder_rate else set()
+    told = {id(p) for name, p in run.model.named_parameters() if name.startswith(_HINT_LAYERS)}
     groups = [
         ([p for p in run.model.parameters() if id(p) in encoder], encoder_rate or peak),
-        ([p for p in run.model.parameters() if id(p) not in encoder], peak),
+        ([p for p in run.model.parameters() if id(p) in told], config.hint_learning_rate),
+        ([p for p in run.model.parameters() if id(p) not in encoder | told], peak),
     ]
     return Learner(run.model.generator, new_optimizer(config, groups, config.weight_decay), config, run.device)
 
