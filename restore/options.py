@@ -14,6 +14,8 @@ Format = Literal["keep", "jpg", "png", "tif", "webp", "jp2", "avif"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
 FilmInColor = Literal["keep", "recolor"]
 Style = Literal["natural", "vivid"]
+Era = Literal["modern", "period"]
+EraChoice = Literal["auto", "modern", "period"]
 Runtime = Literal["torch", "onnxruntime"]
 
 MAX_SATURATION = 4.0
@@ -33,6 +35,8 @@ class EngineOptions:
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
         style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
+        era: whose palette the colours have: `period` (before about 1960), `modern`, or by what each file says
+            (`auto`).
         calm: how much less saturation where the model is unsure, 0 (off) to 1.
         dropout: leave the noise of a GAN's generator on, the same for every picture.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
@@ -44,6 +48,7 @@ class EngineOptions:
     batch: int | None = None
     size: int | None = None
     style: Style | None = None
+    era: EraChoice = "auto"
     calm: float = 0.0
     dropout: bool = False
     dtype: str | None = None
@@ -57,6 +62,7 @@ class EngineOptions:
             raise UsageError(f"--device {self.device} is unknown", "Give auto, cpu, cuda or mps")
         if self.style is not None:
             _check_choice("--style", self.style, get_args(Style))
+        _check_choice("--era", self.era, get_args(EraChoice))
         if not 0.0 <= self.calm <= 1.0:
             raise UsageError(f"--calm {self.calm:g} is out of range", "Give 0 (off) to 1")
         if self.runtime is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from restore.errors import UsageError
-from restore.options import Runtime, Style
+from restore.options import Era, EraChoice, Runtime, Style
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -28,6 +29,8 @@ class ColorModel(Protocol):
     """Whether it can say how sure it is."""
     takes_hints: bool
     """Whether it can be told colours."""
+    knows_eras: bool
+    """Whether its colours depend on the era."""
 
     @property
     def runtime(self) -> Runtime:
@@ -53,7 +56,13 @@ class ColorModel(Protocol):
             DeviceError: the device is not there, or is none for this model.
         """
 
-    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
+    def predict(
+        self,
+        luma: FloatArray,
+        doubt: bool = False,
+        hints: FloatArray | None = None,
+        eras: Sequence[Era] | None = None,
+    ) -> FloatArray:
         """(N, S, S) luma in [0, 1] to ab (N, 2, h, w) float32 in Lab units, h, w ≤ S. On a CPU, from several threads at
         a time.
 
@@ -62,6 +71,7 @@ class ColorModel(Protocol):
                 for only where `knows_doubt`.
             hints: (N, 3, S, S): a and b in Lab units and a mask of 0 and 1, all 0 where nothing is told, as
                 `restore.hints.draw_hints` gives them. Given only where `takes_hints`.
+            eras: of each picture; None is `period` for all. Without `knows_eras` they count for nothing.
         """
 
 
@@ -85,3 +95,14 @@ def choose_vividness(
     if style is None and own is not None:
         style = preferred
     return own if style is None else VIVIDNESS[style]
+
+
+def choose_fitted_style(style: Style | None, preferred: Style | None) -> Style:
+    """Of a model with fitted decodings, as `choose_vividness` chooses for others."""
+    return style or preferred or "vivid"
+
+
+def check_era(name: str, knows_eras: bool, era: EraChoice) -> None:
+    """Raises UsageError where an era is asked for, and the model knows none."""
+    if era != "auto" and not knows_eras:
+        raise UsageError(f"--era: model {name} knows no eras", "Leave --era out, or take model default")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from restore.colorizers.base import FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.errors import MissingDependencyError, ModelError
 from restore.model_files import sha256
-from restore.options import Runtime, Style
+from restore.options import Era, Runtime, Style
 
 LICENCE = "unknown: the file does not say; ask those who published it"
 _ARCHITECTURE = "DDColor"
@@ -27,7 +28,7 @@ class CommunityColorModel:
     """A published DDColor, tiny or large, ready to colour."""
 
     runtime: Runtime = "torch"
-    knows_doubt = takes_hints = False
+    knows_doubt = takes_hints = knows_eras = False
     size_multiple = 32
 
     def __init__(self, path: Path, style: Style | None = None) -> None:
@@ -64,7 +65,13 @@ class CommunityColorModel:
         self._dtype = getattr(torch, dtype) if dtype else torch.float32
         self._model.to(self._device, self._dtype)
 
-    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
+    def predict(
+        self,
+        luma: FloatArray,
+        doubt: bool = False,
+        hints: FloatArray | None = None,
+        eras: Sequence[Era] | None = None,
+    ) -> FloatArray:
         assert not doubt and hints is None
         with self._turn, torch.inference_mode():
             # It was trained on grey RGB, the L of Lab with ab of zero turned back: that is the luma, thrice.

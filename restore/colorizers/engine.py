@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from restore.colorizers.base import ColorModel, FloatArray
+from restore.colorizers.base import ColorModel, FloatArray, check_era
 from restore.colorizers.calm import calmed
 from restore.errors import DeviceError, RestoreError, UsageError
-from restore.options import EngineOptions, Runtime
+from restore.options import EngineOptions, Era, Runtime
 from restore.threads import processors
 
 # A CPU gains nothing from larger batches but for its threads; a GPU does until it is full.
@@ -43,6 +43,8 @@ class Engine:
                 f"Give a multiple of {model.size_multiple}, such as {model.working_size}",
             )
         self._calm = options.calm
+        check_era(model.name, model.knows_eras, options.era)
+        self._era: Era = "period" if options.era == "auto" else options.era
         if options.calm:
             self.check_knows_doubt("--calm")
         try:
@@ -95,7 +97,11 @@ class Engine:
             )
 
     def predict(
-        self, lumas: Sequence[FloatArray], doubt: bool = False, hints: Sequence[FloatArray | None] | None = None
+        self,
+        lumas: Sequence[FloatArray],
+        doubt: bool = False,
+        hints: Sequence[FloatArray | None] | None = None,
+        eras: Sequence[Era] | None = None,
     ) -> list[FloatArray]:
         """ab of each picture, in order. Any number of pictures; `batch` of them at a time.
 
@@ -104,6 +110,7 @@ class Engine:
             doubt: say how sure the model is as well; see `check_knows_doubt`.
             hints: of each picture (3, S, S), as `restore.hints.draw_hints` gives them, or None; see
                 `check_takes_hints`.
+            eras: of each picture; None is the era of the options for all, and `period` where they leave it open.
 
         Returns:
             (2, h, w) float32 in Lab units each; with `doubt` (3, h, w): a, b, and how far the guess, before it was
@@ -119,7 +126,8 @@ class Engine:
             try:
                 with self._turn:
                     guesses = self._model.predict(
-                        np.stack(group), doubt or self._calm > 0, _stacked(hints[place]) if hints else None
+                        np.stack(group), doubt or self._calm > 0, _stacked(hints[place]) if hints else None,
+                        eras[place] if eras else [self._era] * len(group),
                     )
             except Exception as error:
                 if not _is_out_of_memory(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,13 +12,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
-from restore.colorizers.base import FloatArray, choose_vividness
+from restore.colorizers.base import FloatArray, choose_fitted_style, choose_vividness
 from restore.colorizers.devices import find_device
+from restore.decoding import Decodings
 from restore.errors import UsageError
 from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
 from restore.networks.told import scaled_hints
-from restore.options import Runtime, Style
+from restore.options import Era, Runtime, Style
 
 # Instructions that multiply bf16, as `torch.cpu.get_capabilities` names them.
 _FAST_BF16 = ("amx_bf16", "avx512_bf16")
@@ -64,12 +66,15 @@ class NetworkColorModel:
 
     runtime: Runtime = "torch"
 
-    def __init__(self, model: Model, name: str, digest: str = "") -> None:
+    def __init__(self, model: Model, name: str, digest: str = "", style: Style = "vivid") -> None:
         self.name = name
         self.sha256 = digest
         self.working_size = model.config.working_size
         self.knows_doubt = isinstance(model.head, ClassesHead)
         self.takes_hints = model.takes_hints
+        self._decodings: Decodings | None = getattr(model.head, "decodings", None)
+        self._style = style
+        self.knows_eras = self._decodings is not None
         self.size_multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         self._reference = copy.deepcopy(model).eval().requires_grad_(False)
         fold_batch_norms(self._reference.generator)
@@ -99,7 +104,7 @@ class NetworkColorModel:
             head.vividness = vividness
         if dropout and not _leave_dropout_on(model.generator):
             raise UsageError(f"--dropout: {path} has none", "Leave it out; generators of GANs have it")
-        return cls(model, info.name, sha256(path))
+        return cls(model, info.name, sha256(path), choose_fitted_style(style, preferred))
 
     @property
     def device(self) -> str:
@@ -120,16 +125,28 @@ class NetworkColorModel:
         generator.to(memory_format=torch.channels_last)
         self._model.head.to(self._device)
 
-    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
+    def predict(
+        self,
+        luma: FloatArray,
+        doubt: bool = False,
+        hints: FloatArray | None = None,
+        eras: Sequence[Era] | None = None,
+    ) -> FloatArray:
         try:
             with torch.inference_mode():
                 lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
                 scaled = scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
                 told = None if hints is None else scaled_hints(torch.from_numpy(hints).to(self._device))
-                return self._model(scaled, doubt, told).cpu().numpy()
+                return self._model(scaled, doubt, told, self._tables(eras or ["period"] * len(luma))).cpu().numpy()
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             raise
+
+    def _tables(self, eras: Sequence[Era]) -> tuple[torch.Tensor, torch.Tensor] | None:
+        if self._decodings is None:
+            return None
+        vectors, numbers = self._decodings.tables(self._style, eras)
+        return torch.from_numpy(vectors).to(self._device), torch.from_numpy(numbers).to(self._device)
 
 
 def _choose_dtype(device: torch.device) -> torch.dtype:

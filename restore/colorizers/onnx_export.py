@@ -15,7 +15,18 @@ from torch import Tensor, nn
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
 from restore.colorizers.network import fold_batch_norms
-from restore.colorizers.onnx_model import AB, FORMAT, FORMAT_VERSION, HINTS, LUMA, OWN_AB, SHARES, VIVIDNESS
+from restore.colorizers.onnx_model import (
+    AB,
+    FORMAT,
+    FORMAT_VERSION,
+    HINTS,
+    LUMA,
+    NUMBERS,
+    OWN_AB,
+    SHARES,
+    VECTORS,
+    VIVIDNESS,
+)
 from restore.errors import MissingDependencyError
 from restore.files import write_atomically
 from restore.model_files import sha256
@@ -36,12 +47,22 @@ class _Graph(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, luma: Tensor, vividness: Tensor | None = None, hints: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(
+        self,
+        luma: Tensor,
+        vividness: Tensor | None = None,
+        hints: Tensor | None = None,
+        vectors: Tensor | None = None,
+        numbers: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         scaled_l = scale_l(lightness_from_luma(luma))
         raw = self.model.raw(scaled_l, None if hints is None else scaled_hints(hints))
         head = self.model.head
         if not isinstance(head, ClassesHead):
             return (head.decode(raw),)
+        if vectors is not None and numbers is not None:
+            shares = head.shares(raw, vectors[:, 0])
+            return head.decode_fitted(shares, self.model.at_output(scaled_l), vectors[:, 1], numbers), shares
         assert vividness is not None
         outputs = (head.decode(raw, self.model.at_output(scaled_l), vividness), head.shares(raw))
         return outputs if head.vividness is not None else (*outputs, head.decode(raw))
@@ -101,10 +122,16 @@ def _trace(model: Model) -> onnx.ModelProto:
     picture = {0: any_size, 2: any_size, 3: any_size}
     free: dict[str, dict[int, Any] | None] = {LUMA: picture}
     outputs = [AB]
-    if isinstance(model.head, ClassesHead):
+    head = model.head
+    if isinstance(head, ClassesHead) and head.decodings is not None:
+        vectors, numbers = head.decodings.tables("vivid", ("modern", "period"))
+        arguments |= {VECTORS: torch.from_numpy(vectors), NUMBERS: torch.from_numpy(numbers)}
+        free |= {VECTORS: {0: any_size}, NUMBERS: {0: any_size}}
+        outputs.append(SHARES)
+    elif isinstance(head, ClassesHead):
         arguments[VIVIDNESS] = torch.tensor(1.0)
         free[VIVIDNESS] = None
-        outputs += [SHARES] + ([OWN_AB] if model.head.vividness is None else [])
+        outputs += [SHARES] + ([OWN_AB] if head.vividness is None else [])
     if model.takes_hints:
         arguments[HINTS], free[HINTS] = torch.ones(2, 3, side, side * 2), picture
     log = logging.getLogger("torch.onnx")

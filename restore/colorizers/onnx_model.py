@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from restore.colorizers.base import FloatArray, choose_vividness
+from restore.colorizers.base import FloatArray, choose_fitted_style, choose_vividness
+from restore.decoding import Decodings
 from restore.errors import DeviceError, MissingDependencyError, ModelError
-from restore.options import Runtime, Style
+from restore.options import Era, Runtime, Style
 
 SUFFIX = ".onnx"
 FORMAT = "restore-onnx"
@@ -25,7 +27,8 @@ FORMAT_VERSION = "2"
 # units: colours of least cost where it has styles, else the only ones; and its own decoding where that is another.
 # Where it takes them, hints (N, 3, H, W): a and b in Lab units, and a mask; zeros tell it nothing.
 # Where it knows them, the shares of the bins, (N, h, w, Q): they are on the way to ab, so they cost nothing.
-LUMA, VIVIDNESS, HINTS = "luma", "vividness", "hints"
+# Where its styles and eras are fitted, two tables instead of a number (`restore.decoding.Decodings.tables`).
+LUMA, VIVIDNESS, HINTS, VECTORS, NUMBERS = "luma", "vividness", "hints", "vectors", "numbers"
 AB, OWN_AB, SHARES = "ab", "own_ab", "shares"
 _QUIET = 4  # ONNX Runtime's severity "fatal": what is wrong with a file is said by our own errors
 
@@ -39,6 +42,7 @@ class OnnxInfo:
         vividness: its own; None for a model that has no styles, or decodes otherwise unless it is told one.
         has_styles: whether it can be told how vivid to be.
         takes_hints: whether it can be told colours.
+        decodings: of its styles and eras, where they are fitted.
         bins: (Q, 2) ab in Lab units that its shares are those of; None for a model that guesses one colour.
     """
 
@@ -50,6 +54,7 @@ class OnnxInfo:
     vividness: float | None
     has_styles: bool
     takes_hints: bool
+    decodings: Decodings | None
     bins: FloatArray | None
     config: dict[str, Any]
     training: dict[str, Any]
@@ -80,11 +85,16 @@ class OnnxColorModel:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.working_size, self.size_multiple = self.info.working_size, self.info.size_multiple
         self.knows_doubt, self.takes_hints = self.info.bins is not None, self.info.takes_hints
+        self.knows_eras = self.info.decodings is not None
         self._vividness = self.info.vividness
+        self._style: Style = "vivid"
 
     def choose_style(self, style: Style | None, preferred: Style | None = None) -> None:
         """How vivid from now on, as `NetworkColorModel.from_file` takes it. Raises UsageError."""
         info = self.info
+        self._style = choose_fitted_style(style, preferred)
+        if self.knows_eras:
+            return
         self._vividness = choose_vividness(self.name, info.vividness, info.has_styles, style, preferred)
 
     def prepare(self, device: str, dtype: str | None = None, threads: int | None = None) -> None:
@@ -98,13 +108,22 @@ class OnnxColorModel:
         if threads != 1:
             self._session = _open(self._data, self._path, threads)
 
-    def predict(self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None) -> FloatArray:
+    def predict(
+        self,
+        luma: FloatArray,
+        doubt: bool = False,
+        hints: FloatArray | None = None,
+        eras: Sequence[Era] | None = None,
+    ) -> FloatArray:
         feed: dict[str, Any] = {LUMA: luma[:, None]}
         if self.takes_hints:
             feed[HINTS] = np.zeros((len(luma), 3, *luma.shape[1:]), np.float32) if hints is None else hints
-        if self.info.has_styles:
+        if self.info.decodings:
+            tables = self.info.decodings.tables(self._style, eras or ["period"] * len(luma))
+            feed[VECTORS], feed[NUMBERS] = tables
+        elif self.info.has_styles:
             feed[VIVIDNESS] = np.asarray(self._vividness or 0.0, np.float32)
-        output = OWN_AB if self.info.has_styles and self._vividness is None else AB
+        output = OWN_AB if VIVIDNESS in feed and self._vividness is None else AB
         if not doubt:
             return np.asarray(self._session.run([output], feed)[0], np.float32)
         ab, shares = self._session.run([output, SHARES], feed)
@@ -149,6 +168,10 @@ def _open(data: bytes, path: Path, threads: int | None) -> Any:
         ) from error
 
 
+def _decodings(metadata: dict[str, str]) -> Decodings:
+    return Decodings(json.loads(metadata["config"])["head"]["decodings"])
+
+
 def _info(session: Any, path: Path) -> OnnxInfo:
     metadata = session.get_modelmeta().custom_metadata_map
     if metadata.get("format") != FORMAT:
@@ -170,15 +193,16 @@ def _info(session: Any, path: Path) -> OnnxInfo:
             size_multiple=int(metadata["size_multiple"]),
             source_sha256=metadata["source_sha256"],
             vividness=float(metadata["vividness"]) if metadata["vividness"] else None,
-            has_styles=VIVIDNESS in inputs,
+            has_styles=VIVIDNESS in inputs or VECTORS in inputs,
             takes_hints=HINTS in inputs,
+            decodings=_decodings(metadata) if VECTORS in inputs else None,
             bins=None if (bins := json.loads(metadata["bins"])) is None else np.array(bins, np.float32),
             config=json.loads(metadata["config"]),
             training=json.loads(metadata["training"]),
         )
     except (KeyError, ValueError) as error:
         raise ModelError(f"{path} describes itself in a way that can't be read: {error}") from error
-    wanted = {AB} | ({OWN_AB} if info.has_styles and info.vividness is None else set())
+    wanted = {AB} | ({OWN_AB} if VIVIDNESS in inputs and info.vividness is None else set())
     wanted |= {SHARES} if info.bins is not None else set()
     if LUMA not in inputs or not wanted <= outputs or info.working_size < 1 or info.size_multiple < 1:
         raise ModelError(f"{path} does not fit its own description")

@@ -49,6 +49,7 @@ class Model(nn.Module):
     `forward` takes scaled L (N, 1, S, S) and returns ab (N, 2, h, w) in Lab units, with `doubt` a third channel: how
     far they are expected to be from the truth (heads of classes only). `raw` returns what the loss needs. Where it
     `takes_hints`, both take (N, 3, S, S) as well: a and b divided by `color.AB_SCALE`, and a mask of 0 and 1.
+    `fitted` is what `restore.decoding.Decodings.tables` gives, for heads that have them.
     """
 
     def __init__(self, generator: nn.Module, head: Head, config: ModelConfig) -> None:
@@ -68,13 +69,26 @@ class Model(nn.Module):
         """L at the size of `raw`, as heads want it beside that."""
         return F.avg_pool2d(scaled_l.float(), int(self.generator.output_stride))  # type: ignore[arg-type]
 
-    def forward(self, scaled_l: Tensor, doubt: bool = False, hints: Tensor | None = None) -> Tensor:
-        raw = self.raw(scaled_l, hints)
-        ab = self.head.decode(raw, self.at_output(scaled_l))
+    def forward(
+        self,
+        scaled_l: Tensor,
+        doubt: bool = False,
+        hints: Tensor | None = None,
+        fitted: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        raw, small_l = self.raw(scaled_l, hints), self.at_output(scaled_l)
+        if not isinstance(self.head, ClassesHead):
+            return self.head.decode(raw, small_l)
+        shares = None
+        if fitted is None:
+            ab = self.head.decode(raw, small_l)
+        else:
+            (palette, weights), numbers = fitted[0].unbind(1), fitted[1]
+            shares = self.head.shares(raw, palette)
+            ab = self.head.decode_fitted(shares, small_l, weights, numbers)
         if not doubt:
             return ab
-        assert isinstance(self.head, ClassesHead)
-        return torch.cat((ab, self.head.doubt(raw, ab)), dim=1)
+        return torch.cat((ab, self.head.doubt(self.head.shares(raw) if shares is None else shares, ab)), dim=1)
 
 
 def build_model(config: ModelConfig) -> Model:

@@ -32,6 +32,8 @@ class HeadConfig:
             u: what an error in a rare colour costs beside one in a common colour, in Lab units. 0 is calm, 30 vivid.
         shadow: share of the picture's largest L* below which vividness falls with the square of L*, so that what is
             dark gets no strong colours; 0 for none.
+        decodings: fitted numbers of the styles and eras, as `restore.decoding.Decodings` takes them, which make modes
+            of the shares instead; temperature, rebalance and vividness play no part then. `classes` only.
         ab_scale: ab of which the network says 1, in Lab units; 110, or 128 in one published project. `regression` only.
     """
 
@@ -40,6 +42,7 @@ class HeadConfig:
     rebalance: float = 0.0
     vividness: float | None = None
     shadow: float = 0.0
+    decodings: dict[str, Any] | None = None
     ab_scale: float = AB_SCALE
 
 

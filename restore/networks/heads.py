@@ -1,7 +1,7 @@
 """Heads: what a generator's output means, and how it becomes ab.
 
 `classes` predicts a distribution over quantised ab and takes its annealed mean (Zhang, Isola, Efros 2016,
-arXiv:1603.08511) or the colour of least expected cost; `regression` predicts ab itself.
+arXiv:1603.08511), the colour of least expected cost, or a mode by fitted numbers; `regression` predicts ab itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restore.color import AB_SCALE, rgb_to_lab
+from restore.decoding import Decodings
 from restore.networks.config import HeadConfig
 
 AB_STEP = 10.0
@@ -18,6 +19,9 @@ _TRAINING_SHARE = 0.5  # of the uniform distribution in the class weights of the
 _COST_SHARE = 0.005  # and in those of the expected cost, where rare colours count for more
 _COST_ROUNDING = 8.0  # Lab units within which the distance is rounded off: bins are ten apart
 _COST_STEPS = 2
+_MODE_STEPS = 3
+# Neighbours of one smooth ground decide together: a guided filter over so many cells, by L* as a share of its range.
+_SMOOTHING_RADIUS, _SMOOTHING_EPS = 4, 1e-2
 
 
 def quantised_ab_bins() -> Tensor:
@@ -65,7 +69,7 @@ class ClassesHead(nn.Module):
     """Logits over quantised ab.
 
     Args:
-        temperature, rebalance, vividness, shadow: see `HeadConfig`.
+        temperature, rebalance, vividness, shadow, decodings: see `HeadConfig`.
 
     Buffers (part of a checkpoint): `bins` (Q, 2) in Lab units, `weights` (Q,) the class weights of the training loss.
     """
@@ -75,7 +79,12 @@ class ClassesHead(nn.Module):
     weights: Tensor
 
     def __init__(
-        self, temperature: float, rebalance: float, vividness: float | None = None, shadow: float = 0.0
+        self,
+        temperature: float,
+        rebalance: float,
+        vividness: float | None = None,
+        shadow: float = 0.0,
+        decodings: Decodings | None = None,
     ) -> None:
         super().__init__()
         bins = quantised_ab_bins()
@@ -84,6 +93,7 @@ class ClassesHead(nn.Module):
         self.rebalance = rebalance
         self.vividness = vividness
         self.shadow = shadow
+        self.decodings = decodings
         self.register_buffer("bins", bins)
         self.register_buffer("weights", torch.ones(len(bins)))
 
@@ -100,12 +110,40 @@ class ClassesHead(nn.Module):
             ab = self._annealed_mean(raw)
         else:
             if self.shadow and scaled_l is not None:
-                lightness = scaled_l.permute(0, 2, 3, 1) + 1
-                # Of the picture's own white: an underexposed scan is not all shadow.
-                white = lightness.amax(dim=(1, 2, 3), keepdim=True).clamp_min(0.02)
-                vividness = vividness * (lightness / (self.shadow * white)).clamp_max(1).square()
+                vividness = vividness * self._light(scaled_l)
             ab = self._least_cost(raw, vividness)
         return ab.permute(0, 3, 1, 2)
+
+    def _light(self, scaled_l: Tensor) -> Tensor:
+        """(N, 1, h, w) to (N, h, w, 1): 1, and less in shadows."""
+        lightness = scaled_l.permute(0, 2, 3, 1) + 1
+        # Of the picture's own white: an underexposed scan is not all shadow.
+        white = lightness.amax(dim=(1, 2, 3), keepdim=True).clamp_min(0.02)
+        return (lightness / (self.shadow * white)).clamp_max(1).square()
+
+    def decode_fitted(self, shares: Tensor, scaled_l: Tensor, weights: Tensor, numbers: Tensor) -> Tensor:
+        """A mode of each pixel's distribution, as `restore.decoding` describes it, to ab (N, 2, h, w) in Lab units.
+
+        Found by reweighted means from the weighted mean on. Each is taken around the smoothed last one, so that the
+        pixels of one smooth ground go to one mode.
+
+        Args:
+            shares: (N, h, w, Q), as `shares` gives them.
+            scaled_l: (N, 1, h, w).
+            weights, numbers: (N, Q) and (N, 3) of `Decodings.tables`.
+        """
+        pull, reach, gain = numbers[:, None, None, :].split(1, dim=-1)
+        points = torch.cat((self.bins.T, torch.ones_like(self.bins[:, :1]).T))
+        weighted = shares * weights[:, None, None, :]
+        light = self._light(scaled_l) if self.shadow else torch.ones_like(scaled_l).permute(0, 2, 3, 1)
+        smooth = _Smoothing((scaled_l + 1) / 2)
+        mean = pull * F.linear(shares, points)
+        sums = mean + light * F.linear(weighted, points)
+        for _ in range(_MODE_STEPS):
+            centre = smooth(sums[..., :2] / sums[..., 2:])
+            near = (1 + self._squared_distance(centre) / reach.square()).square().reciprocal()
+            sums = mean + light * F.linear(near * weighted, points)
+        return (gain * sums[..., :2] / sums[..., 2:]).permute(0, 3, 1, 2)
 
     def _annealed_mean(self, raw: Tensor) -> Tensor:
         logits = raw.float().permute(0, 2, 3, 1)
@@ -113,22 +151,27 @@ class ClassesHead(nn.Module):
             logits = logits - self.rebalance * self.weights.log()
         return F.linear(torch.softmax(logits / self.temperature, dim=-1), self.bins.T.contiguous())
 
-    def doubt(self, raw: Tensor, ab: Tensor) -> Tensor:
-        """How far ab is expected to be from the truth: the mean distance under the natural distribution.
+    def doubt(self, shares: Tensor, ab: Tensor) -> Tensor:
+        """How far ab is expected to be from the truth: the mean distance under the distribution.
 
         Args:
-            raw: (N, Q, h, w) logits.
+            shares: (N, h, w, Q), as `shares` gives them.
             ab: (N, 2, h, w) in Lab units, what was made of them.
 
         Returns:
             (N, 1, h, w) in Lab units.
         """
         distance = self._squared_distance(ab.permute(0, 2, 3, 1)).clamp_min(0.0).sqrt()
-        return (self.shares(raw) * distance).sum(-1).unsqueeze(1)
+        return (shares * distance).sum(-1).unsqueeze(1)
 
-    def shares(self, raw: Tensor) -> Tensor:
-        """(N, Q, h, w) logits to the natural distribution (N, h, w, Q): the training loss's weights are taken back."""
-        return torch.softmax(raw.float().permute(0, 2, 3, 1) - self.weights.log(), dim=-1)
+    def shares(self, raw: Tensor, palette: Tensor | None = None) -> Tensor:
+        """(N, Q, h, w) logits to the natural distribution (N, h, w, Q): the training loss's weights are taken back.
+
+        Args:
+            palette: (N, Q), added to the logits: the era's.
+        """
+        logits = raw.float().permute(0, 2, 3, 1) - self.weights.log()
+        return torch.softmax(logits if palette is None else logits + palette[:, None, None, :], dim=-1)
 
     def _squared_distance(self, ab: Tensor, rounding: float = 0.0) -> Tensor:
         """(…, 2) to (…, Q): from each ab to each bin, and `rounding` squared, by one matrix product."""
@@ -163,6 +206,30 @@ class ClassesHead(nn.Module):
         return sums[..., :2] / sums[..., 2:]
 
 
+class _Smoothing:
+    """A guided filter (He, Sun, Tang 2013) by lightness.
+
+    Args:
+        guide: (N, 1, h, w) in [0, 1].
+    """
+
+    def __init__(self, guide: Tensor) -> None:
+        self._guide, self._mean = guide, _box(guide)
+        self._spread = _box(guide * guide) - self._mean.square() + _SMOOTHING_EPS
+
+    def __call__(self, ab: Tensor) -> Tensor:
+        """(N, h, w, 2), and so it returns."""
+        values = ab.permute(0, 3, 1, 2)
+        mean = _box(values)
+        slope = (_box(self._guide * values) - self._mean * mean) / self._spread
+        return (_box(slope) * self._guide + _box(mean - slope * self._mean)).permute(0, 2, 3, 1)
+
+
+def _box(values: Tensor) -> Tensor:
+    radius = _SMOOTHING_RADIUS
+    return F.avg_pool2d(values, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+
+
 Head = RegressionHead | ClassesHead
 
 
@@ -170,5 +237,6 @@ def build_head(config: HeadConfig) -> Head:
     if config.kind == "regression":
         return RegressionHead(config.ab_scale)
     if config.kind == "classes":
-        return ClassesHead(config.temperature, config.rebalance, config.vividness, config.shadow)
+        decodings = None if config.decodings is None else Decodings(config.decodings)
+        return ClassesHead(config.temperature, config.rebalance, config.vividness, config.shadow, decodings)
     raise ValueError(f"unknown head {config.kind!r}; known: classes, regression")
