@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,20 @@ from skimage import color, data
 from restore.hint_metrics import HintMeter, random_hints
 from restore.metrics import grey_of
 from tests.command import restore_here
-from tests.exported import save_small
+from tests.exported import save_small, small_told_known
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two photos, a model that takes hints and one that takes none."""
     folder = tmp_path_factory.mktemp("told")
     (folder / "photos").mkdir()
     for name in ("chelsea", "coffee"):
         Image.fromarray(getattr(data, name)()).save(folder / "photos" / f"{name}.png")
-    save_small(folder / "told.safetensors", "least_cost", hints=True)
-    save_small(folder / "plain.safetensors", "least_cost")
-    return folder
+    with small_told_known():
+        save_small(folder / "told.safetensors", "least_cost", hints=True)
+        save_small(folder / "plain.safetensors", "least_cost")
+        yield folder
 
 
 def test_hints_are_the_originals_own_colors_at_places_of_the_seed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +22,21 @@ from restore.colorizers.onnx_model import OnnxColorModel
 from restore.errors import UsageError
 from restore.hints import draw_hints
 from restore.options import EngineOptions
-from tests.exported import save_small
+from tests.exported import save_small, small_told_known
 
 MAX_ERROR = 0.01  # Lab units, as docs/architecture.md states of exported models
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model that takes hints, and its exported form; and one that takes none."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Small models that take hints, and their exported forms; and one that takes none."""
     folder = tmp_path_factory.mktemp("models")
-    save_small(folder / "least_cost.safetensors", "least_cost", hints=True)
-    export_onnx(folder / "least_cost.safetensors", folder / "least_cost.onnx")
-    save_small(folder / "plain.safetensors", "least_cost")
-    return folder
+    with small_told_known():
+        for head in ("least_cost", "regression"):
+            save_small(folder / f"{head}.safetensors", head, hints=True)
+            export_onnx(folder / f"{head}.safetensors", folder / f"{head}.onnx")
+        save_small(folder / "plain.safetensors", "least_cost")
+        yield folder
 
 
 def views(count: int, size: int = 64) -> npt.NDArray[np.float32]:
@@ -92,9 +95,10 @@ def told(count: int, size: int = 64) -> npt.NDArray[np.float32]:
     return np.stack([draw_hints(hints[: i + 1], size, 3, 4) for i in range(count)])
 
 
+@pytest.mark.parametrize("head", ["least_cost", "regression"])
 @pytest.mark.parametrize(("count", "size"), [(1, 64), (3, 128)])
-def test_exported_models_are_told_as_pytorch_is(folder: Path, count: int, size: int) -> None:
-    path = folder / "least_cost.safetensors"
+def test_exported_models_are_told_as_pytorch_is(folder: Path, head: str, count: int, size: int) -> None:
+    path = folder / f"{head}.safetensors"
     models: list[ColorModel] = [NetworkColorModel.from_file(path), OnnxColorModel(path.with_suffix(".onnx"))]
     results = []
     for model in models:
