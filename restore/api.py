@@ -11,8 +11,9 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.options import EngineOptions, Style
+from restore.stills import guess, look
 
 Picture = Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -72,9 +73,9 @@ class Colorizer:
         pending = iter(images)
         while group := list(islice(pending, self._engine.batch)):
             lumas = [_luma(image) for image in group]
-            small = [shrink_luma(luma, self._engine.size) for luma in lumas]
-            for image, luma, view, ab in zip(group, lumas, small, self._engine.predict(small), strict=True):
-                coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
+            stills = [look(luma, self._engine.size) for luma in lumas]
+            for image, luma, still, ab in zip(group, lumas, stills, guess(self._engine, stills), strict=True):
+                coloured = merge_rgb(luma, still.chroma(ab, self.saturation))
                 yield (
                     Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
                 )
@@ -94,9 +95,8 @@ class Colorizer:
         """
         self._engine.check_knows_doubt("doubt()")
         luma = _luma(image)
-        small = shrink_luma(luma, self._engine.size)
-        (guess,) = self._engine.predict([small], doubt=True)
-        return enlarged_doubt(small, guess[2], *luma.shape)
+        still = look(luma, self._engine.size)
+        return still.doubt(guess(self._engine, [still], doubt=True)[0], *luma.shape)
 
 
 def _luma(image: Picture) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:

@@ -22,11 +22,12 @@ from restore.calibration import Calibration
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
 from restore.options import MAX_SATURATION, EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
+from restore.stills import Still, guess, look
 
 SHEET_LABELS = ("grey", "ours", "original")
 _SHEET_ROWS = 12
@@ -132,11 +133,11 @@ def finite(figures: dict[str, float]) -> dict[str, float | None]:
 
 @dataclass
 class _Sample:
-    """One decoded picture: the original, the luma that is coloured, and the network's view of it."""
+    """One decoded picture: the original, the luma that is coloured, and how the network sees it."""
 
     original: Rgb
     luma: npt.NDArray[np.uint8]
-    view: npt.NDArray[np.float32]
+    still: Still
 
 
 @dataclass
@@ -180,7 +181,7 @@ class _Intake:
         if is_grey(rgb):
             return None
         luma = np.asarray(original.convert("L"))
-        return _Sample(rgb, luma, shrink_luma(luma, self.size))
+        return _Sample(rgb, luma, look(luma, self.size))
 
 
 def _is_grey_mode(picture: Image.Image) -> bool:
@@ -248,13 +249,13 @@ def evaluate_photos(
 
 
 def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
-    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None)
-    for sample, guess in zip(group, guesses, strict=True):
-        coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], saturation))
+    guesses = guess(engine, [sample.still for sample in group], doubt=calibration is not None)
+    for sample, ab in zip(group, guesses, strict=True):
+        coloured = merge_rgb(sample.luma, sample.still.chroma(ab, saturation))
         rgb = np.asarray(coloured, np.uint8)
         if calibration:
             error = np.linalg.norm(reduced_ab(rgb) - reduced_ab(sample.original), axis=2)
-            calibration.add(enlarged_doubt(sample.view, guess[2], *error.shape), error)
+            calibration.add(sample.still.doubt(ab, *error.shape), error)
         yield rgb
 
 
