@@ -122,6 +122,10 @@ def _print_film(result: FilmEvaluation) -> None:
         f"calm {result.engine_options.calm:g}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}"
     )
+    say(
+        f"Scenes told apart: {sum(clip.scenes for clip in result.clips)}, with disturbed frames "
+        f"{sum(clip.scenes_disturbed for clip in result.clips)}"
+    )
     say(f"Protocol: {PROTOCOL}")
     lost = sum(clip.lost_packets for clip in result.clips)
     if lost:
@@ -141,6 +145,7 @@ def _print_film(result: FilmEvaluation) -> None:
 def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
     """Lines of equal columns: as wide as they need to be, as figures that are cut off are none."""
     titles = ("clip", "frames", "PSNR", "grey", "CF", "orig.", "%", "CDC", "orig.", "ratio", "warp", "orig.")
+    titles += ("drift", "orig.", "shift")
     cells: list[tuple[str, ...]] = [titles]
     for name, scores in rows:
         ours, theirs = scores.model, scores.original
@@ -158,6 +163,9 @@ def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
                 _ratio(ours.cdc, theirs.cdc, 2),
                 f"{ours.warp_error:.2f}",
                 f"{theirs.warp_error:.2f}",
+                f"{ours.hue_drift:.1f}°",
+                f"{theirs.hue_drift:.1f}°",
+                f"{scores.hue_shift:.1f}°",
             )
         )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -18,7 +18,7 @@ TIERS = (
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
-    ("heatmap", "calibration", "stills"),
+    ("heatmap", "calibration", "film_hue", "stills"),
     ("report", "film_metrics"),
     ("photos", "video", "evaluate"),
     ("evaluate_film",),
