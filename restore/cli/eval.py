@@ -144,9 +144,8 @@ def _print_film(result: FilmEvaluation) -> None:
 
 def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
     """Lines of equal columns: as wide as they need to be, as figures that are cut off are none."""
-    titles = ("clip", "frames", "PSNR", "grey", "CF", "orig.", "%", "CDC", "orig.", "ratio", "warp", "orig.")
-    titles += ("drift", "orig.", "shift")
-    cells: list[tuple[str, ...]] = [titles]
+    titles = "clip frames PSNR grey CF orig. % CDC orig. ratio warp orig. drift orig. shift"
+    cells: list[tuple[str, ...]] = [tuple(titles.split())]
     for name, scores in rows:
         ours, theirs = scores.model, scores.original
         cells.append(

@@ -9,7 +9,8 @@ import pytest
 
 from restore.options import VideoOptions
 from restore.video.motion import MotionEstimator
-from restore.video.smooth import Moment, share_kept, smooth
+from restore.video.smooth import Moment, share_kept
+from restore.video.smooth import smooth as smooth_all
 
 SIDE = 96
 DEFAULT = share_kept(VideoOptions().smooth)
@@ -34,6 +35,10 @@ def moving_square(frames: int = 24) -> Scene:
         lumas.append(luma)
         truth.append(ab)
     return lumas, truth
+
+
+def smooth(frames: list[Moment], strength: float) -> list[npt.NDArray[np.float32]]:
+    return [result.ab for result in smooth_all(frames, strength)]
 
 
 def moments(
