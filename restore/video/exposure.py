@@ -35,8 +35,10 @@ _SAME = 0.006
 _STEADY, _CHANGED = 0.015, 0.035
 _TYPICAL = (0.1, 0.7)
 _LEAST_GAIN, _MOST_GAIN = 0.6, 16.0
-# By so much must a frame be better exposed to be the shot's best, and by so much worse to be in a fade for certain.
-_BETTER, _FAINT = 0.85, 2.0
+# By so much must a frame be better exposed to be the shot's best.
+_BETTER = 0.85
+# Spread of luma below which a frame is too dark or too pale to be compared.
+_FAINT = 0.03
 # Spread of a view's luma from which on the network is trusted; what is darker or paler counts by its square.
 _CLEAR = 0.12
 _LEAST_WEIGHT = 0.01
@@ -132,11 +134,9 @@ class Chain:
                 return Chain(form, tone, tone, self.stretch)
             return replace(self, tone=tone)
         faintness = _moments(self.anchor)[1] / max(_moments(form)[1], 1e-4)
-        if faintness > _FAINT:  # a fade: so dark or pale that nothing is to be compared
-            gain = min(faintness, _MOST_GAIN)
-            return replace(
-                self, tone=Tone(gain, _moments(self.anchor)[0] - gain * _moments(form)[0]).then(self.anchored)
-            )
+        if faintness > 1 / _BETTER and _moments(form)[1] < _FAINT:  # the end of a fade
+            lift = _moments(self.anchor)[0] - faintness * _moments(form)[0]
+            return replace(self, tone=Tone(faintness, lift).then(self.anchored))
         return self if disturbed else Chain(form, stretch=self.stretch + 1)
 
 

@@ -22,10 +22,10 @@ _GRID = 48
 _SIGMA, _AROUND = 5.0, 5
 # Shares of the places in place, from where on they are held, and from where on entirely.
 _FEW, _MANY = 0.3, 0.6
-_HOLD = 0.9
+_HOLD = 0.95
 _MOST_SHIFT = 20.0  # Lab units: what is further away is another thing, not another shade
 # Frames that a place's first colour counts for, being a mean over time already, and that its memory counts for at most.
-_FIRST, _MOST = 24.0, 240.0
+_FIRST, _MOST = 72.0, 480.0
 # What is left of a memory after each frame in which its place shows something else.
 _KEPT = 0.97
 _FOLLOW = 0.05  # share by which remembered luma goes after what is there
