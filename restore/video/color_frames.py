@@ -21,7 +21,7 @@ from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
 from restore.threads import map_in_threads
 from restore.tone import find_tone, has_color
-from restore.video.film_memory import Memory, Trail
+from restore.video.film_memory import Memory, SmoothedFrame, Trail
 from restore.video.motion import Motion, MotionEstimator
 from restore.video.reader import Frame
 from restore.video.scenes import AHEAD as MOST_DISTURBED
@@ -83,9 +83,9 @@ def color_frames(
     memory = memory or Memory()
     told = tell_shots(begun, memory.shot, even=settings.smooth > 0)
     guessed = _guess(told, engine, settings)
-    for look, ab, trail, color_ahead in _smooth(guessed, share_kept(settings.smooth), memory.trail):
-        ab, memory = memory.after(look, ab, trail, hold=settings.smooth > 0, color_ahead=color_ahead)
-        yield ColoredFrame(look, ab, memory)
+    for smoothed in _smooth(guessed, share_kept(settings.smooth), memory.trail):
+        ab, memory = memory.after(smoothed, hold=settings.smooth > 0)
+        yield ColoredFrame(smoothed.look, ab, memory)
 
 
 def _look(frame: Frame, size: int, settings: ColorSettings) -> Look:
@@ -144,8 +144,8 @@ def _enlarged(ab: FloatArray) -> FloatArray:
 
 def _smooth(
     guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, trail: Trail | None
-) -> Iterator[tuple[Look, FloatArray, Trail | None, bool]]:
-    """Each frame with its smoothed ab, what goes on from it, and whether it or one of the next of its scene has colour.
+) -> Iterator[SmoothedFrame]:
+    """Each frame smoothed.
 
     Args:
         trail: what goes on from the frames before.
@@ -168,13 +168,13 @@ def _smooth(
 
 def _smoothed(
     looks: list[Look], moments: list[Moment], strength: float, trail: Trail | None, count: int
-) -> Generator[tuple[Look, FloatArray, Trail | None, bool], None, Trail | None]:
-    """The first `count` of them."""
+) -> Generator[SmoothedFrame, None, Trail | None]:
+    """The first `count` of them; returns what goes on from the last."""
     results = smooth(moments, strength, None if trail is None else trail.sums)
     for place, (look, result) in enumerate(zip(looks[:count], results, strict=False)):
         if strength and not look.disturbed:
             trail = Trail(look.small, result.sums)
-        yield look, result.ab, trail, _color_ahead(looks, place)
+        yield SmoothedFrame(look, result.ab, moments[place].guess, trail, _color_ahead(looks, place))
     return trail
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,13 @@ from restore.video.continuity import Continuity
 from restore.video.packed import packed, unpacked
 from restore.video.shots import Look, ShotState
 from restore.video.still import Still
+
+# Share of what is known of a scene's chroma that is left after each frame that the network is asked for.
+_REMEMBERED = 0.98
+_MOST_VIVID = 1.15
+_FIRST = 10  # frames that the first one counts for, or the next ones would be seen to differ
+# Of a guess that tells how vivid a scene is.
+_LEAST_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,46 @@ class Trail:
 
 
 @dataclass(frozen=True)
+class SmoothedFrame:
+    """A frame that was smoothed.
+
+    Args:
+        ab: (F, F, 2).
+        guess: (F, F, 2), what the network said of it; None where it was not asked.
+        trail: what goes on from it; None without smoothing.
+        color_ahead: this frame or one of the next of its scene is in colour.
+    """
+
+    look: Look
+    ab: FloatArray
+    guess: FloatArray | None
+    trail: Trail | None
+    color_ahead: bool
+
+
+@dataclass(frozen=True)
+class Vividness:
+    """How much chroma the network gave to a scene's frames, and how much of it smoothing has left: what differs in hue
+    from time to time pales in the mean. Both in Lab units, summed over some hundred frames.
+    """
+
+    guessed: float = 0.0
+    left: float = 0.0
+
+    def after(self, guess: FloatArray, ab: FloatArray) -> Vividness:
+        """A frame that the network was asked for: its guess, and its ab in the end, (F, F, 2) both."""
+        guessed, left = _chroma(guess), _chroma(ab)
+        if not self.guessed:
+            return Vividness(_FIRST * guessed, _FIRST * left)
+        return Vividness(_REMEMBERED * self.guessed + guessed, _REMEMBERED * self.left + left)
+
+    @property
+    def gain(self) -> float:
+        """What gives a frame's ab its chroma back."""
+        return min(_MOST_VIVID, max(1.0, self.guessed / self.left)) if self.left else 1.0
+
+
+@dataclass(frozen=True)
 class Memory:
     """The memory after a frame; never changed, only replaced.
 
@@ -36,12 +83,14 @@ class Memory:
         setups: of the film, and the scene's.
         shot: what its frames are compared with.
         still: of the scene; None before the first, and without smoothing.
+        vividness: of the scene.
         trail: None before the first frame, and without smoothing.
     """
 
     setups: Continuity = field(default_factory=Continuity)
     shot: ShotState = field(default_factory=ShotState)
     still: Still | None = None
+    vividness: Vividness = field(default_factory=Vividness)
     trail: Trail | None = None
 
     @property
@@ -54,20 +103,17 @@ class Memory:
         """Whether the scene is in colour already, and is left as it is."""
         return self.setups.keeps
 
-    def after(
-        self, look: Look, ab: FloatArray, trail: Trail | None, *, color_ahead: bool, hold: bool
-    ) -> tuple[FloatArray, Memory]:
-        """The next frame's ab as it is held, (F, F, 2), and the memory after it.
+    def after(self, frame: SmoothedFrame, *, hold: bool) -> tuple[FloatArray, Memory]:
+        """The next frame's ab in the end, (F, F, 2), and the memory after it.
 
         Args:
-            ab: (F, F, 2) as it was smoothed.
-            color_ahead: this frame or one of the next of its scene is in colour.
             hold: colours are held in time.
         """
-        setups, still = self.setups, self.still
+        look, ab = frame.look, frame.ab
+        setups, still, vividness = self.setups, self.still, self.vividness
         if look.cut:
-            setups = setups.begin(look.small, ab)
-        if color_ahead and not setups.keeps:
+            setups, vividness = setups.begin(look.small, ab), Vividness()
+        if frame.color_ahead and not setups.keeps:
             setups = replace(setups, keeps=True)
         if hold:
             ab = setups.hold(look.small, ab)
@@ -76,7 +122,10 @@ class Memory:
             else:
                 ab, remembered = still.hold(look.small, ab)
                 still = still if look.disturbed else remembered
-        return ab, Memory(setups, look.state, still, trail)
+            if frame.guess is not None and look.weight >= _LEAST_WEIGHT:
+                vividness = vividness.after(frame.guess, ab)
+            ab = ab * np.float32(vividness.gain)
+        return ab, Memory(setups, look.state, still, vividness, frame.trail)
 
     def as_json(self) -> dict[str, Any]:
         """For the journal; `from_json` gives the very same back."""
@@ -84,6 +133,7 @@ class Memory:
             "setups": self.setups.as_json(),
             "shot": self.shot.as_json(),
             "still": self.still and self.still.as_json(),
+            "vividness": astuple(self.vividness),
             "trail": self.trail and {"small": packed(self.trail.small), "sums": packed(self.trail.sums)},
         }
 
@@ -95,5 +145,10 @@ class Memory:
             Continuity.from_json(facts["setups"]),
             ShotState.from_json(facts["shot"]),
             still and Still.from_json(still),
+            Vividness(*facts["vividness"]),
             trail and Trail(unpacked(trail["small"]), unpacked(trail["sums"])),
         )
+
+
+def _chroma(ab: FloatArray) -> float:
+    return float(np.hypot(ab[..., 0], ab[..., 1]).mean())

@@ -22,12 +22,12 @@ _LEAST_TRUST = 1e-3
 
 
 # At 1 a colour would never be forgotten.
-_MOST_KEPT = 0.98
+_MOST_KEPT = 0.99
 
 
 def share_kept(smooth: float) -> float:
     """How much of a colour goes on from frame to frame, for the strength of smoothing that users give, 0 to 1."""
-    return min(_MOST_KEPT, 1 - (1 - smooth) ** 2)
+    return min(_MOST_KEPT, 1 - (1 - smooth) ** 2.5)
 
 
 @dataclass(frozen=True)
