@@ -11,8 +11,8 @@ import numpy.typing as npt
 from restore.merge import FloatArray
 from restore.video.continuity import Continuity
 from restore.video.packed import packed, unpacked
+from restore.video.places import Places
 from restore.video.shots import Look, ShotState
-from restore.video.still import Still
 
 # Share of what is known of a scene's chroma that is left after each frame that the network is asked for.
 _REMEMBERED = 0.98
@@ -82,14 +82,14 @@ class Memory:
     Args:
         setups: of the film, and the scene's.
         shot: what its frames are compared with.
-        still: of the scene; None before the first, and without smoothing.
+        places: of the scene; None before the first, and without smoothing.
         vividness: of the scene.
         trail: None before the first frame, and without smoothing.
     """
 
     setups: Continuity = field(default_factory=Continuity)
     shot: ShotState = field(default_factory=ShotState)
-    still: Still | None = None
+    places: Places | None = None
     vividness: Vividness = field(default_factory=Vividness)
     trail: Trail | None = None
 
@@ -110,29 +110,29 @@ class Memory:
             hold: colours are held in time.
         """
         look, ab = frame.look, frame.ab
-        setups, still, vividness = self.setups, self.still, self.vividness
+        setups, places, vividness = self.setups, self.places, self.vividness
         if look.cut:
             setups, vividness = setups.begin(look.small, ab), Vividness()
         if frame.color_ahead and not setups.keeps:
             setups = replace(setups, keeps=True)
         if hold:
             ab = setups.hold(look.small, ab)
-            if look.cut or still is None:
-                still = Still.begin(look.small, ab)
+            if look.cut or places is None:
+                places = Places.begin(look.small, ab)
             else:
-                ab, remembered = still.hold(look.small, ab)
-                still = still if look.disturbed else remembered
+                ab, remembered = places.hold(look.small, ab)
+                places = places if look.disturbed else remembered
             if frame.guess is not None and look.weight >= _LEAST_WEIGHT:
                 vividness = vividness.after(frame.guess, ab)
             ab = ab * np.float32(vividness.gain)
-        return ab, Memory(setups, look.state, still, vividness, frame.trail)
+        return ab, Memory(setups, look.state, places, vividness, frame.trail)
 
     def as_json(self) -> dict[str, Any]:
         """For the journal; `from_json` gives the very same back."""
         return {
             "setups": self.setups.as_json(),
             "shot": self.shot.as_json(),
-            "still": self.still and self.still.as_json(),
+            "places": self.places and self.places.as_json(),
             "vividness": astuple(self.vividness),
             "trail": self.trail and {"small": packed(self.trail.small), "sums": packed(self.trail.sums)},
         }
@@ -140,11 +140,11 @@ class Memory:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Memory:
         """The inverse of `as_json`."""
-        still, trail = facts["still"], facts["trail"]
+        places, trail = facts["places"], facts["trail"]
         return cls(
             Continuity.from_json(facts["setups"]),
             ShotState.from_json(facts["shot"]),
-            still and Still.from_json(still),
+            places and Places.from_json(places),
             Vividness(*facts["vividness"]),
             trail and Trail(unpacked(trail["small"]), unpacked(trail["sums"])),
         )

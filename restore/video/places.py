@@ -32,7 +32,7 @@ _FOLLOW = 0.05  # share by which remembered luma goes after what is there
 
 
 @dataclass(frozen=True)
-class Still:
+class Places:
     """What is remembered of a shot's places; never changed, only replaced.
 
     Args:
@@ -46,11 +46,11 @@ class Still:
     frames: FloatArray
 
     @classmethod
-    def begin(cls, small: npt.NDArray[np.uint8], ab: FloatArray) -> Still:
+    def begin(cls, small: npt.NDArray[np.uint8], ab: FloatArray) -> Places:
         """With a shot's first frame: (F, F) luma and (F, F, 2) ab."""
         return cls(_grid(small.astype(np.float32)), _grid(ab), np.full((_GRID, _GRID), _FIRST, np.float32))
 
-    def hold(self, small: npt.NDArray[np.uint8], ab: FloatArray) -> tuple[FloatArray, Still]:
+    def hold(self, small: npt.NDArray[np.uint8], ab: FloatArray) -> tuple[FloatArray, Places]:
         """A frame's ab with the colours that its places had, and what is remembered after it."""
         luma, now = _grid(small.astype(np.float32)), _grid(ab)
         change = cv2.blur(np.abs(luma - self.luma), (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
@@ -61,13 +61,13 @@ class Still:
         enlarged = cv2.resize(shift, (side, side), interpolation=cv2.INTER_LINEAR)
         return np.asarray(ab + enlarged, np.float32), self._after(luma, now, in_place)
 
-    def _after(self, luma: FloatArray, ab: FloatArray, in_place: FloatArray) -> Still:
+    def _after(self, luma: FloatArray, ab: FloatArray, in_place: FloatArray) -> Places:
         frames = self.frames * (np.float32(_KEPT) + np.float32(1 - _KEPT) * in_place)
         is_new = frames < 1
         frames = np.minimum(frames + in_place, np.float32(_MOST))
         part = np.where(is_new, 1, in_place / np.maximum(frames, 1)).astype(np.float32)
         follow = np.where(is_new, 1, in_place * np.float32(_FOLLOW)).astype(np.float32)
-        return Still(
+        return Places(
             self.luma + (luma - self.luma) * follow,
             self.ab + (ab - self.ab) * part[..., None],
             np.where(is_new, 1, frames).astype(np.float32),
@@ -78,7 +78,7 @@ class Still:
         return {"luma": packed(self.luma), "ab": packed(self.ab), "frames": packed(self.frames)}
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> Still:
+    def from_json(cls, facts: dict[str, Any]) -> Places:
         """The inverse of `as_json`."""
         return cls(unpacked(facts["luma"]), unpacked(facts["ab"]), unpacked(facts["frames"]))
 
