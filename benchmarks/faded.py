@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from restore.colorizers import load_engine
-from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.metrics import colorfulness
 from restore.options import EngineOptions
-from restore.photos.view import network_view
 from restore.sources import open_source
+from restore.stills import colorize
 
 COPIES = {
     "as they are": (1.0, 0),
@@ -42,9 +42,8 @@ def main() -> None:
         grey = np.asarray(Image.open(io.BytesIO(source.read(int(index)))).convert("L"), np.float32)
         for name, (contrast, black) in COPIES.items():
             luma = np.rint(grey * contrast + black).astype(np.uint8)
-            small = shrink_luma(luma, engine.size)
-            (ab,) = engine.predict([network_view(small)])
-            found[name].append(float(colorfulness(np.asarray(merge_rgb(luma, small_chroma(small, ab)), np.uint8))))
+            colored = np.asarray(merge_rgb(luma, colorize(luma, engine)), np.uint8)
+            found[name].append(float(colorfulness(colored)))
     sound = np.mean(found["as they are"])
     print(f"{len(found['as they are'])} photos, model {engine.model_name} {engine.model_sha256[:12]}")
     for name, values in found.items():

@@ -34,10 +34,11 @@ import tifffile
 from common import large_photo, machine
 
 from restore.colorizers import load_engine
-from restore.merge import chroma_planes, merge_rgb, shrink_luma, small_chroma
+from restore.merge import chroma_planes, merge_rgb
 from restore.options import EngineOptions
 from restore.photos.reading import read_photo
 from restore.photos.writing import encode
+from restore.stills import guess, look
 
 Samples = npt.NDArray[Any]
 
@@ -180,10 +181,10 @@ def stages(kind: Kind, path: Path, result: Samples) -> dict[str, float]:
         done("floor: write")
         photo = read_photo(path)
         done("read")
-        small = shrink_luma(photo.luma, engine.size)
-        (ab,) = engine.predict([small])
+        still = look(photo.luma, engine.size)
+        (ab,) = guess(engine, [still])
         done("view and guess")
-        chroma = small_chroma(small, ab)
+        chroma = still.chroma(ab)
         done("colour at working size")
         if kind.suffix == ".jpg":
             chroma_planes(photo.luma, chroma)

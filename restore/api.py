@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
-from restore.hints import Hint, draw_hints
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.hints import Hint
+from restore.merge import merge_rgb
 from restore.options import EngineOptions, Style
+from restore.stills import Still, guess, look
 
 FloatArray = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -72,26 +73,23 @@ class Colorizer:
         Raises:
             restore.errors.UsageError: hints, and the model takes none.
         """
-        luma = _luma(image)
-        view = shrink_luma(luma, self._engine.size)
-        told = None
         if hints:
             self._engine.check_takes_hints("hints")
-            told = draw_hints(hints, self._engine.size, *luma.shape)
-        (ab,) = self._engine.predict([view], hints=[told])
-        return self._finished(image, luma, view, ab)
+        luma = _luma(image)
+        still = look(luma, self._engine.size, hints=hints)
+        return self._finished(image, luma, still, guess(self._engine, [still])[0])
 
     def colorize_many(self, images: Iterable[Picture]) -> Iterator[Picture]:
         """Colour any number of pictures of any sizes, in order, a batch at a time."""
         pending = iter(images)
         while group := list(islice(pending, self._engine.batch)):
             lumas = [_luma(image) for image in group]
-            small = [shrink_luma(luma, self._engine.size) for luma in lumas]
-            for image, luma, view, ab in zip(group, lumas, small, self._engine.predict(small), strict=True):
-                yield self._finished(image, luma, view, ab)
+            stills = [look(luma, self._engine.size) for luma in lumas]
+            for image, luma, still, ab in zip(group, lumas, stills, guess(self._engine, stills), strict=True):
+                yield self._finished(image, luma, still, ab)
 
-    def _finished(self, image: Picture, luma: Luma, view: FloatArray, ab: FloatArray) -> Picture:
-        coloured = merge_rgb(luma, small_chroma(view, ab, self.saturation))
+    def _finished(self, image: Picture, luma: Luma, still: Still, ab: FloatArray) -> Picture:
+        coloured = merge_rgb(luma, still.chroma(ab, self.saturation))
         return Image.fromarray(coloured) if isinstance(image, Image.Image) and luma.dtype == np.uint8 else coloured
 
     def doubt(self, image: Picture) -> npt.NDArray[np.float32]:
@@ -109,9 +107,8 @@ class Colorizer:
         """
         self._engine.check_knows_doubt("doubt()")
         luma = _luma(image)
-        small = shrink_luma(luma, self._engine.size)
-        (guess,) = self._engine.predict([small], doubt=True)
-        return enlarged_doubt(small, guess[2], *luma.shape)
+        still = look(luma, self._engine.size)
+        return still.doubt(guess(self._engine, [still], doubt=True)[0], *luma.shape)
 
 
 def _luma(image: Picture) -> Luma:

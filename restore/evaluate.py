@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
 from restore.hint_metrics import HintMeter, random_hints
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
 from restore.options import MAX_SATURATION, EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
+from restore.stills import Still, guess, look
 
 SHEET_LABELS = ("grey", "ours", "original")
 _SHEET_ROWS = 12
@@ -146,12 +147,11 @@ def finite(figures: dict[str, float]) -> dict[str, float | None]:
 
 @dataclass
 class _Sample:
-    """One decoded picture: the original, the luma that is coloured, the network's view of it, and what it is told."""
+    """One decoded picture: the original, the luma that is coloured, and how the network sees it."""
 
     original: Rgb
     luma: npt.NDArray[np.uint8]
-    view: npt.NDArray[np.float32]
-    hints: npt.NDArray[np.float32] | None
+    still: Still
 
 
 @dataclass
@@ -197,8 +197,11 @@ class _Intake:
         if is_grey(rgb):
             return None
         luma = np.asarray(original.convert("L"))
-        told = random_hints(rgb, self.hints, self.size, (self.seed, index)) if self.hints else None
-        return _Sample(rgb, luma, shrink_luma(luma, self.size), told)
+        still = look(luma, self.size)
+        if self.hints:
+            told = random_hints(still.area.of(rgb), self.hints, self.size, (self.seed, index))
+            still = replace(still, hints=told)
+        return _Sample(rgb, luma, still)
 
 
 def _is_grey_mode(picture: Image.Image) -> bool:
@@ -246,8 +249,8 @@ def evaluate_photos(
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
             meter.add(sample.original, coloured, sample.luma)
-            if told and sample.hints is not None:
-                told.add(sample.hints, coloured)
+            if told and sample.still.hints is not None:
+                told.add(sample.still.hints, sample.still.area.of(coloured))
         if on_progress:
             on_progress(meter.count + len(intake.broken) + len(intake.grey), len(source))
     if meter.count == 0:
@@ -271,14 +274,13 @@ def evaluate_photos(
 
 
 def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
-    hints = [sample.hints for sample in group]
-    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None, hints=hints)
-    for sample, guess in zip(group, guesses, strict=True):
-        coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], saturation))
+    guesses = guess(engine, [sample.still for sample in group], doubt=calibration is not None)
+    for sample, ab in zip(group, guesses, strict=True):
+        coloured = merge_rgb(sample.luma, sample.still.chroma(ab, saturation))
         rgb = np.asarray(coloured, np.uint8)
         if calibration:
             error = np.linalg.norm(reduced_ab(rgb) - reduced_ab(sample.original), axis=2)
-            calibration.add(enlarged_doubt(sample.view, guess[2], *error.shape), error)
+            calibration.add(sample.still.doubt(ab, *error.shape), error)
         yield rgb
 
 

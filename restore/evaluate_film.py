@@ -21,7 +21,10 @@ from restore.colorizers import Engine
 from restore.errors import InputError, UsageError
 from restore.evaluate import Broken, check_target, finite
 from restore.files import write_atomically
+from restore.film_hue import NO_SHIFT, disturb, is_disturbed, shift_between
 from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, FrameFigures, Steadiness, compare
+from restore.merge import YuvForm
+from restore.metrics import Rgb
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.tone import find_tone, has_color
@@ -36,6 +39,7 @@ _SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mpeg", 
 # Every so manieth frame is looked at for colour; half of them must have some.
 _TONE_STRIDE = 8
 
+_Trio = tuple[ColoredFrame, ColoredFrame, tuple[Plane, Plane]]
 OnFrame = Callable[[str, int, int | None], None]
 
 
@@ -62,12 +66,18 @@ class FilmEvalOptions:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip's figures."""
+    """A clip's figures.
+
+    Args:
+        scenes, scenes_disturbed: as many as were told apart, and as many in the same film with disturbed frames.
+    """
 
     name: str
     width: int
     height: int
     lost_packets: int
+    scenes: int
+    scenes_disturbed: int
     scores: FilmScores
 
 
@@ -99,6 +109,8 @@ class FilmEvaluation:
             _mean_steadiness([score.model for score in scores]),
             _mean_steadiness([score.original for score in scores]),
             sum(score.pairs_left_out for score in scores),
+            _mean_of_some(score.hue_shift for score in scores),
+            _mean_of_some(score.ab_shift for score in scores),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -119,7 +131,7 @@ class FilmEvaluation:
                 **asdict(self.engine_options),
             },
             "clips": [
-                {"name": c.name, "width": c.width, "height": c.height, "lost_packets": c.lost_packets} | _json(c.scores)
+                {name: value for name, value in asdict(c).items() if name != "scores"} | _json(c.scores)
                 for c in self.clips
             ],
             "mean": _json(self.mean()),
@@ -139,12 +151,16 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def _mean_steadiness(all_of: list[Steadiness]) -> Steadiness:
+def _mean_of_some(values: Iterable[float]) -> float:
     """Over the clips that have a figure: one that is all cuts has no warp error."""
+    return _mean([value for value in values if math.isfinite(value)] or [math.nan])
+
+
+def _mean_steadiness(all_of: list[Steadiness]) -> Steadiness:
     return Steadiness(
         _mean(one.colorfulness for one in all_of),
         _mean(one.cdc for one in all_of),
-        _mean([one.warp_error for one in all_of if math.isfinite(one.warp_error)] or [math.nan]),
+        *(_mean_of_some(getattr(one, name) for one in all_of) for name in ("warp_error", "hue_drift", "ab_drift")),
     )
 
 
@@ -223,44 +239,73 @@ def _has_color(film: Film, count: int | None) -> bool:
     return looked == 0 or 2 * colored >= looked
 
 
+@dataclass
+class _Work:
+    """A clip that is coloured, and coloured again with some frames disturbed."""
+
+    film: Film
+    engine: Engine
+    options: FilmEvalOptions
+    scenes: tuple[int, int] = (0, 0)
+
+    def figures(self, reader: Reader) -> Generator[FrameFigures, None, None]:
+        """Each frame's: what the pipeline makes of the grey film, beside the film."""
+        # The originals' chroma waits here while smoothing looks ahead: as many frames as that holds itself.
+        originals: deque[tuple[Plane, Plane]] = deque()
+        count = self.options.count
+        colored = self._colored(_greyed(reader, count, originals))
+        again = self._colored(_disturbed(_greyed(Reader(self.film), count, None), self.film.form))
+        trios = ((frame, other, originals.popleft()) for frame, other in zip(colored, again, strict=False))
+        yield from map_in_threads(self._figures, self._counted(trios), processors())
+
+    def _colored(self, frames: Iterator[Frame]) -> Iterator[ColoredFrame]:
+        video = self.options.video
+        settings = ColorSettings(self.film.form, video.smooth, video.stride, keep_color=False, jobs=processors())
+        return ahead(color_frames(ahead(frames, BLOCK), self.engine, settings), BLOCK)
+
+    def _counted(self, trios: Iterator[_Trio]) -> Iterator[_Trio]:
+        for frame, again, original in trios:
+            self.scenes = (frame.memory.scene, again.memory.scene)
+            yield frame, again, original
+
+    def _figures(self, trio: _Trio) -> FrameFigures:
+        frame, again, chroma = trio
+        luma, *result = render(frame, self.film.form, 0, self.options.video.saturation).planes
+        original, coloured = self._rgb(luma, *chroma), self._rgb(luma, *result)
+        shift, index = NO_SHIFT, frame.look.frame.index
+        if is_disturbed(index):
+            other = render(again, self.film.form, 0, self.options.video.saturation).planes
+            shift = shift_between(coloured, self._rgb(*other), index)
+        return compare(original, coloured, grey_from_luma(luma, self.film.form), shift)
+
+    def _rgb(self, *planes: Plane) -> Rgb:
+        luma, cb, cr = planes
+        return rgb_from_planes((luma, cb, cr), self.film.form)
+
+
 def _measure(film: Film, engine: Engine, options: FilmEvalOptions, on_frame: OnFrame) -> Clip | None:
     """Figures of a clip; None where it has too few frames."""
     meter = FilmMeter()
-    reader = Reader(film)
+    reader, work = Reader(film), _Work(film, engine, options)
     expected = min(film.frames or math.inf, options.count or math.inf)
-    with closing(_figures(film, reader, engine, options)) as figures:
+    with closing(work.figures(reader)) as figures:
         for one in figures:
             meter.add(one)
             on_frame(film.path.name, meter.frames, int(expected) if math.isfinite(expected) else None)
     if meter.frames < LEAST_FRAMES:
         return None
-    return Clip(str(film.path), film.width, film.height, reader.losses.packets, meter.scores())
+    return Clip(str(film.path), film.width, film.height, reader.losses.packets, *work.scenes, meter.scores())
 
 
-def _figures(
-    film: Film, reader: Reader, engine: Engine, options: FilmEvalOptions
-) -> Generator[FrameFigures, None, None]:
-    """Each frame's figures: what the pipeline makes of the grey film, beside the film."""
-    jobs, video = processors(), options.video
-    # The originals' chroma waits here while smoothing looks ahead: as many frames as that holds itself.
-    originals: deque[tuple[Plane, Plane]] = deque()
-    settings = ColorSettings(film.form, video.smooth, video.stride, keep_color=False, jobs=jobs)
-    greyed = ahead(_greyed(reader, options.count, originals), BLOCK)
-    colored = ahead(color_frames(greyed, engine, settings), BLOCK)
-    pairs = ((frame, originals.popleft()) for frame in colored)
-
-    def figures(pair: tuple[ColoredFrame, tuple[Plane, Plane]]) -> FrameFigures:
-        frame, chroma = pair
-        rendered = render(frame, film.form, 0, video.saturation)
-        luma = rendered.planes[0]
-        original, result = (rgb_from_planes(planes, film.form) for planes in ((luma, *chroma), rendered.planes))
-        return compare(original, result, grey_from_luma(luma, film.form))
-
-    return map_in_threads(figures, pairs, jobs)
-
-
-def _greyed(reader: Reader, count: int | None, originals: deque[tuple[Plane, Plane]]) -> Iterator[Frame]:
+def _greyed(reader: Reader, count: int | None, originals: deque[tuple[Plane, Plane]] | None) -> Iterator[Frame]:
     for frame in islice(reader.frames(), count):
         assert frame.chroma is not None  # `_has_color`
-        originals.append(frame.chroma)
+        if originals is not None:
+            originals.append(frame.chroma)
         yield replace(frame, chroma=None)
+
+
+def _disturbed(frames: Iterator[Frame], form: YuvForm) -> Iterator[Frame]:
+    for frame in frames:
+        white = form.black + form.luma_span
+        yield replace(frame, luma=disturb(frame.luma, frame.index, form.black, white))

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from restore.film_hue import NO_SHIFT, DriftMeter, Shift, Step
+from restore.film_hue import PROTOCOL as _HUE_PROTOCOL
 from restore.metrics import Ab, Rgb, colorfulness, reduced, reduced_ab, squared_error
 
 Shares = npt.NDArray[np.float64]
@@ -29,7 +31,8 @@ PROTOCOL = (
     "full size but for the warp error; PSNR of the squared error over all frames of a clip; colourfulness: mean over "
     "frames; CDC at distances 1, 2, 4, natural logarithm; ab warp error: mean square over both channels and all pixels "
     "visible in both neighbours, short side reduced to 256 px by area averaging (never enlarged), DIS flow (medium) of "
-    "the luma; pairs with less than half of their pixels visible, such as cuts, left out; means over clips"
+    "the luma; pairs with less than half of their pixels visible, such as cuts, left out; " + _HUE_PROTOCOL + "; means "
+    "over clips"
 )
 
 # A pixel is visible in both frames where forward and backward flow agree within 1 px and 5 % of the motion, and the
@@ -121,24 +124,29 @@ class WarpMeter:
         self.left_out = 0
         """Pairs of which too little was visible."""
 
-    def add(self, luma: Small, colourings: Sequence[Ab]) -> None:
-        """The next frame: (h, w) luma, and (h, w, 2) in Lab units for each colouring."""
+    def add(self, luma: Small, colourings: Sequence[Ab]) -> Step | None:
+        """The next frame: (h, w) luma, and (h, w, 2) in Lab units for each colouring.
+
+        Returns:
+            The motion from the frame before, None where too little of that is visible.
+        """
         luma = np.ascontiguousarray(luma)
         before, self._before = self._before, (luma, colourings)
         if before is None:
-            return
+            return None
         if min(luma.shape) < _LEAST_SIDE:
             self.left_out += 1
-            return
-        there = self._motion(luma, before[0])
-        visible = self._visible(luma, before[0], there)
+            return None
+        there, onward = self._motion(luma, before[0]), self._motion(before[0], luma)
+        visible = _visible(luma, before[0], there, onward)
         if np.count_nonzero(visible) < _LEAST_VISIBLE * visible.size:
             self.left_out += 1
-            return
+            return None
         self._values += 2 * int(np.count_nonzero(visible))
         for number, (now, then) in enumerate(zip(colourings, before[1], strict=True)):
             difference = (now - _warped(then, there))[visible]
             self._squares[number] += float(np.square(difference).sum(dtype=np.float64))
+        return Step(onward, visible)
 
     def errors(self) -> list[float]:
         """Mean square over both channels of all visible pixels, for each colouring; NaN without any."""
@@ -147,14 +155,15 @@ class WarpMeter:
     def _motion(self, frame: Small, neighbour: Small) -> FloatArray:
         return np.asarray(self._flow.calc(frame, neighbour, None), np.float32)  # type: ignore[call-overload]
 
-    def _visible(self, luma: Small, before: Small, there: FloatArray) -> npt.NDArray[np.bool_]:
-        height, width = luma.shape
-        x, y = _positions(there)
-        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        returned = np.hypot(*cv2.split(_warped(self._motion(before, luma), there) + there))
-        agree = returned < _AGREEMENT + _AGREEMENT_SHARE * np.hypot(there[..., 0], there[..., 1])
-        alike = np.abs(luma - _warped(before.astype(np.float32), there)) <= _LUMA_STEP
-        return np.asarray(inside & agree & alike, np.bool_)
+
+def _visible(luma: Small, before: Small, there: FloatArray, onward: FloatArray) -> npt.NDArray[np.bool_]:
+    height, width = luma.shape
+    x, y = _positions(there)
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    returned = np.hypot(*cv2.split(_warped(onward, there) + there))
+    agree = returned < _AGREEMENT + _AGREEMENT_SHARE * np.hypot(there[..., 0], there[..., 1])
+    alike = np.abs(luma - _warped(before.astype(np.float32), there)) <= _LUMA_STEP
+    return np.asarray(inside & agree & alike, np.bool_)
 
 
 def _positions(there: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -176,6 +185,7 @@ class FrameFigures:
         values: channels × pixels.
         luma: short side at most 256 px, as are `abs`.
         abs, shares, colorfulness: of the original, and of the coloured frame.
+        shift: how far colour moved where the frame was disturbed on purpose.
     """
 
     squares: float
@@ -185,13 +195,15 @@ class FrameFigures:
     abs: tuple[Ab, Ab]
     shares: tuple[Shares, Shares]
     colorfulness: tuple[float, float]
+    shift: Shift
 
 
-def compare(original: Rgb, coloured: Rgb, luma: Small) -> FrameFigures:
+def compare(original: Rgb, coloured: Rgb, luma: Small, shift: Shift = NO_SHIFT) -> FrameFigures:
     """Measure a frame by itself.
 
     Args:
         luma: (H, W) uint8, black at 0 and white at 255: what was coloured.
+        shift: see `shift_between`.
     """
     return FrameFigures(
         squared_error(original, coloured),
@@ -201,16 +213,23 @@ def compare(original: Rgb, coloured: Rgb, luma: Small) -> FrameFigures:
         (reduced_ab(original), reduced_ab(coloured)),
         (channel_shares(original), channel_shares(coloured)),
         (colorfulness(original), colorfulness(coloured)),
+        shift,
     )
 
 
 @dataclass(frozen=True)
 class Steadiness:
-    """How colour behaves: the original's, and that of the coloured film."""
+    """How colour behaves: the original's, and that of the coloured film.
+
+    Args:
+        hue_drift, ab_drift: degrees and Lab units; see `Drift`.
+    """
 
     colorfulness: float
     cdc: float
     warp_error: float
+    hue_drift: float
+    ab_drift: float
 
 
 @dataclass(frozen=True)
@@ -221,6 +240,7 @@ class FilmScores:
         psnr: dB; infinite where all frames equal the original's.
         grey_psnr: of the film left grey.
         pairs_left_out: of the warp error.
+        hue_shift, ab_shift: degrees and Lab units by which colour moves where frames are disturbed; NaN without.
     """
 
     frames: int
@@ -229,6 +249,8 @@ class FilmScores:
     model: Steadiness
     original: Steadiness
     pairs_left_out: int
+    hue_shift: float
+    ab_shift: float
 
 
 class FilmMeter:
@@ -240,6 +262,8 @@ class FilmMeter:
         self._colorfulness = [0.0, 0.0]
         self._cdc = (CdcMeter(), CdcMeter())
         self._warp = WarpMeter(2)
+        self._drift = DriftMeter(2)
+        self._shift = NO_SHIFT
 
     def add(self, figures: FrameFigures) -> None:
         """The next frame."""
@@ -250,18 +274,21 @@ class FilmMeter:
         for number in range(2):
             self._colorfulness[number] += figures.colorfulness[number]
             self._cdc[number].add(figures.shares[number])
-        self._warp.add(figures.luma, figures.abs)
+        self._drift.add(figures.abs, self._warp.add(figures.luma, figures.abs))
+        self._shift += figures.shift
 
     def scores(self) -> FilmScores:
         """Raises ValueError before the fifth frame."""
         if self.frames < LEAST_FRAMES:
             raise ValueError(f"a film is measured from {LEAST_FRAMES} frames on")
         original, model = (
-            Steadiness(total / self.frames, meter.value(), error)
-            for total, meter, error in zip(self._colorfulness, self._cdc, self._warp.errors(), strict=True)
+            Steadiness(total / self.frames, meter.value(), error, drift.hue, drift.ab)
+            for total, meter, error, drift in zip(
+                self._colorfulness, self._cdc, self._warp.errors(), self._drift.drifts(), strict=True
+            )
         )
         psnr, grey = (_decibels(squares, self._values) for squares in (self._squares, self._grey_squares))
-        return FilmScores(self.frames, psnr, grey, model, original, self._warp.left_out)
+        return FilmScores(self.frames, psnr, grey, model, original, self._warp.left_out, *self._shift.means())
 
 
 def _decibels(squares: float, values: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,28 @@ class Hint:
             raise UsageError(f"a hint's color {color!r} can't be read", _HELP)
         _, a, b = rgb_to_lab(np.array(color, np.float64).reshape(3, 1, 1) / 255)
         return float(a.item()), float(b.item())
+
+
+def within(
+    hints: Sequence[Hint], rows: tuple[float, float], columns: tuple[float, float], shorter: float
+) -> list[Hint]:
+    """Hints of a picture as those of a part of it; those beside the part are left out.
+
+    Args:
+        rows, columns: where the part begins and ends, as fractions of the picture.
+        shorter: the part's shorter side, as a fraction of the picture's.
+    """
+    (top, bottom), (left, right) = rows, columns
+    return [
+        replace(
+            hint,
+            x=(hint.x - left) / (right - left),
+            y=(hint.y - top) / (bottom - top),
+            radius=min(hint.radius / shorter, 1.0),
+        )
+        for hint in hints
+        if left <= hint.x <= right and top <= hint.y <= bottom
+    ]
 
 
 def draw_hints(hints: Sequence[Hint], size: int, height: int, width: int) -> npt.NDArray[np.float32]:

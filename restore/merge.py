@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.color import cbcr_from_ab
+from restore.framing import WHOLE, Area
 from restore.matrix import BT601, Matrix
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,21 +42,32 @@ class SmallChroma:
 
     Args:
         planes: (S, S, 4) float32: cb_gain, cb_offset, cr_gain, cr_offset, for Y′ in [0, 1] and Cb, Cr in [−0.5, 0.5].
+        area: the part of the picture that they cover; all around it is neutral.
     """
 
     planes: FloatArray
+    area: Area = WHOLE
 
 
 def shrink_luma(luma: Luma, size: int) -> FloatArray:
     """The network's view of a picture: (H, W) of 8 or 16 bit to (size, size) float32 in [0, 1], by area averaging."""
+    return _resized(luma, size, size)
+
+
+def reduced_luma(luma: Luma, most: int) -> FloatArray:
+    """The same, but no side becomes longer than it is: (min(H, most), min(W, most))."""
+    return _resized(luma, *(min(side, most) for side in luma.shape))
+
+
+def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
     height, width = luma.shape
     shrunk: npt.NDArray[Any] = luma
     # Halving is a fast path of OpenCV's: 12 megapixels take 1 ms so, and 26 in one go.
-    while height % 2 == width % 2 == 0 and min(height, width) >= 4 * size:
+    while height % 2 == width % 2 == 0 and height >= 4 * rows and width >= 4 * columns:
         height, width = height // 2, width // 2
         shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
-    smaller = height > size or width > size
-    small = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    smaller = height > rows or width > columns
+    small = cv2.resize(shrunk, (columns, rows), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     return np.asarray(small, np.float32) / np.float32(np.iinfo(luma.dtype).max)
 
 
@@ -85,15 +97,16 @@ def guided_coefficients(guide: FloatArray, values: FloatArray, radius: int, eps:
 
 
 def small_chroma(
-    small_luma: FloatArray, ab: FloatArray, saturation: float = 1.0, matrix: Matrix = BT601
+    small_luma: FloatArray, ab: FloatArray, saturation: float = 1.0, matrix: Matrix = BT601, area: Area = WHOLE
 ) -> SmallChroma:
     """What the network said, ready to be merged at any size.
 
     Args:
-        small_luma: (S, S) in [0, 1], as `shrink_luma` gives it.
+        small_luma: (S, S) in [0, 1], as `shrink_luma` gives it of the area.
         ab: (2, h, w) in Lab units, h and w at most S.
         saturation: factor on ab.
         matrix: the weights of the luma.
+        area: what of the picture was seen.
     """
     size = small_luma.shape[0]
     channels = np.ascontiguousarray(ab.transpose(1, 2, 0))
@@ -102,24 +115,30 @@ def small_chroma(
     sharp = fit[..., 0::2] * small_luma[..., None] + fit[..., 1::2]
     sharp_ab = np.ascontiguousarray((sharp * np.float32(saturation)).transpose(2, 0, 1))
     planes = cbcr_from_ab(small_luma[None], sharp_ab, matrix=matrix).transpose(1, 2, 0)
-    return SmallChroma(guided_coefficients(small_luma, planes, _FULL_RADIUS, _FULL_EPS))
+    return SmallChroma(guided_coefficients(small_luma, planes, _FULL_RADIUS, _FULL_EPS), area)
 
 
-def enlarged_doubt(small_luma: FloatArray, doubt: FloatArray, height: int, width: int) -> FloatArray:
+def enlarged_doubt(
+    small_luma: FloatArray, doubt: FloatArray, height: int, width: int, area: Area = WHOLE
+) -> FloatArray:
     """A map of doubt at any size, guided by luma as ab is, so that it ends where colour does.
 
     Args:
-        small_luma: (S, S) in [0, 1], as `shrink_luma` gives it.
+        small_luma: (S, S) in [0, 1], as `shrink_luma` gives it of the area.
         doubt: (h, w) in Lab units.
+        area: what of the picture was seen.
 
     Returns:
-        (height, width), 0 and up.
+        (height, width), 0 and up; 0 around the area.
     """
     size = small_luma.shape[0]
     enlarged = np.asarray(cv2.resize(doubt, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
     fit = guided_coefficients(small_luma, enlarged[..., None], max(1, round(size * _AB_RADIUS)), _AB_EPS)
     sharp = np.maximum(fit[..., 0] * small_luma + fit[..., 1], np.float32(0))
-    return np.asarray(cv2.resize(sharp, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    result = np.zeros((height, width), np.float32)
+    inside = area.of(result)
+    inside[:] = cv2.resize(sharp, inside.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return result
 
 
 class _RowSampler:
@@ -197,24 +216,30 @@ class RgbMerger:
 
     def __init__(self, luma: Luma, chroma: SmallChroma) -> None:
         self._luma = luma
+        self._area = chroma.area
+        self._inside = chroma.area.of(luma)
         self._size = chroma.planes.shape[0]
         self._full = np.float32(np.iinfo(luma.dtype).max)
         planes = chroma.planes * np.array((1, self._full, 1, self._full), np.float32)
-        self._sampler = _RowSampler(planes, *luma.shape)
+        self._sampler = _RowSampler(planes, *self._inside.shape)
 
     def rows(self, top: int, bottom: int) -> Luma:
         """(bottom - top, W, 3) RGB of the depth of the luma."""
-        height, width = self._luma.shape
-        result = np.empty((bottom - top, width, 3), self._luma.dtype)
+        result = np.empty((bottom - top, self._luma.shape[1], 3), self._luma.dtype)
+        if not self._area.is_whole:
+            result[:] = self._luma[top:bottom, :, None]
+        rows, columns = self._area.box(*self._luma.shape)
+        first, last = max(top, rows.start), min(bottom, rows.stop)
+        height, width = self._inside.shape
         step = _strips(height, width, self._size)[0][1]
-        for start in range(top, bottom, step):
-            end = min(start + step, bottom)
-            self._merge(start, end, result[start - top : end - top])
+        for start in range(first, last, step):
+            end = min(start + step, last)
+            self._merge(start - rows.start, end - rows.start, result[start - top : end - top, columns])
         return result
 
     def _merge(self, top: int, bottom: int, result: Luma) -> None:
         blue, cb_offset, red, cr_offset = self._sampler.strip(top, bottom)
-        levels = self._luma[top:bottom].astype(np.float32)
+        levels = self._inside[top:bottom].astype(np.float32)
         # In place, as a strip and what is made of it shall stay in the cache.
         for plane, offset in ((blue, cb_offset), (red, cr_offset)):
             plane *= levels
@@ -293,9 +318,12 @@ def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> 
         luma: (H, W) of `form`.
 
     Returns:
-        Twice (⌈H/down⌉, ⌈W/across⌉), of the type of `luma`.
+        Twice (⌈H/down⌉, ⌈W/across⌉), of the type of `luma`. Blocks that don't lie wholly in the chroma's area are
+        neutral.
     """
     height, width = -(-luma.shape[0] // form.down), -(-luma.shape[1] // form.across)
+    if not chroma.area.is_whole:
+        return _framed_planes(luma, chroma, form, (height, width))
     results = (np.empty((height, width), luma.dtype), np.empty((height, width), luma.dtype))
     span, gain = np.float32(form.luma_span), np.float32(form.chroma_span / form.luma_span)
     sampler = _RowSampler(chroma.planes * np.array((1, span, 1, span), np.float32), height, width)
@@ -319,6 +347,23 @@ def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> 
             # In gamut, half a level at the upper end is all that can be too much.
             rounded = _rounded(plane, form.neutral, luma)
             result[top:bottom] = rounded if form.depth in (8, 16) else np.minimum(rounded, 2 * form.neutral - 1)
+    return results
+
+
+def _framed_planes(luma: Luma, chroma: SmallChroma, form: YuvForm, shape: tuple[int, int]) -> tuple[Luma, Luma]:
+    """`chroma_planes` of this shape, for an area that is not the whole."""
+    blocks, pixels = [], []
+    for side, count, total, size in zip(
+        chroma.area.box(*luma.shape), shape, luma.shape, (form.down, form.across), strict=True
+    ):
+        first, last = -(-side.start // size), count if side.stop == total else side.stop // size
+        blocks.append(slice(first, last))
+        pixels.append(slice(first * size, last * size))
+    results = (np.full(shape, form.neutral, luma.dtype), np.full(shape, form.neutral, luma.dtype))
+    inside = luma[tuple(pixels)]
+    if inside.size:
+        for plane, result in zip(chroma_planes(inside, SmallChroma(chroma.planes), form), results, strict=True):
+            result[tuple(blocks)] = plane
     return results
 
 

@@ -15,12 +15,13 @@ from PIL import Image
 from restore.colorizers import Engine
 from restore.colorizers.network import NetworkColorModel
 from restore.errors import InputError
-from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.metrics import PhotoMeter, PhotoScores, is_grey
 from restore.networks import Model
 from restore.options import EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource
+from restore.stills import colorize
 from train import distributed
 from train.config import TrainConfig
 
@@ -90,8 +91,7 @@ class Validation:
             if is_grey(original):
                 continue  # its PSNR is infinite, and it says nothing of colour
             luma = np.asarray(Image.fromarray(original).convert("L"))
-            small = shrink_luma(luma, engine.size)
-            coloured = merge_rgb(luma, small_chroma(small, engine.predict([small])[0]))
+            coloured = merge_rgb(luma, colorize(luma, engine))
             yield np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original
 
 

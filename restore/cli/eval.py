@@ -59,7 +59,7 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
+    engine_options = EngineOptions(model, device, batch, size, style, calm=calm, dropout=dropout)
     options = EvalOptions(
         data,
         saturation=saturation,
@@ -130,6 +130,10 @@ def _print_film(result: FilmEvaluation) -> None:
         f"calm {result.engine_options.calm:g}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}"
     )
+    say(
+        f"Scenes told apart: {sum(clip.scenes for clip in result.clips)}, with disturbed frames "
+        f"{sum(clip.scenes_disturbed for clip in result.clips)}"
+    )
     say(f"Protocol: {PROTOCOL}")
     lost = sum(clip.lost_packets for clip in result.clips)
     if lost:
@@ -148,8 +152,8 @@ def _print_film(result: FilmEvaluation) -> None:
 
 def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
     """Lines of equal columns: as wide as they need to be, as figures that are cut off are none."""
-    titles = ("clip", "frames", "PSNR", "grey", "CF", "orig.", "%", "CDC", "orig.", "ratio", "warp", "orig.")
-    cells: list[tuple[str, ...]] = [titles]
+    titles = "clip frames PSNR grey CF orig. % CDC orig. ratio warp orig. drift orig. shift"
+    cells: list[tuple[str, ...]] = [tuple(titles.split())]
     for name, scores in rows:
         ours, theirs = scores.model, scores.original
         cells.append(
@@ -166,6 +170,9 @@ def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
                 _ratio(ours.cdc, theirs.cdc, 2),
                 f"{ours.warp_error:.2f}",
                 f"{theirs.warp_error:.2f}",
+                f"{ours.hue_drift:.1f}°",
+                f"{theirs.hue_drift:.1f}°",
+                f"{scores.hue_shift:.1f}°",
             )
         )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -106,7 +106,7 @@ def photos(
         sheet=sheet,
         confidence=confidence,
     )
-    engine_options = EngineOptions(model, device, batch, size, style, calm, dropout)
+    engine_options = EngineOptions(model, device, batch, size, style, calm=calm, dropout=dropout)
     if sweep:
         _sweep(sweep, options, engine_options)
         return

@@ -44,7 +44,8 @@ class Engine:
             )
         self._calm = options.calm
         check_era(model.name, model.knows_eras, options.era)
-        self._era: Era = "period" if options.era == "auto" else options.era
+        self.era: Era = "period" if options.era == "auto" else options.era
+        """Of pictures of which nothing else is known."""
         if options.calm:
             self.check_knows_doubt("--calm")
         try:
@@ -127,7 +128,7 @@ class Engine:
                 with self._turn:
                     guesses = self._model.predict(
                         np.stack(group), doubt or self._calm > 0, _stacked(hints[place]) if hints else None,
-                        eras[place] if eras else [self._era] * len(group),
+                        eras[place] if eras else [self.era] * len(group),
                     )
             except Exception as error:
                 if not _is_out_of_memory(error):

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from restore.errors import OutputError
 from restore.files import is_disk_full
 from restore.heatmap import draw_heat_map, map_size
-from restore.merge import enlarged_doubt
 from restore.photos.photo import Photo
 from restore.photos.plan import map_path
 from restore.photos.writing import write_bytes
+from restore.stills import Still
 
 if TYPE_CHECKING:
     from restore.colorizers import Engine
@@ -42,11 +42,10 @@ class Maps:
     doubts: list[float] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
-    def write(self, photo: Photo, small: FloatArray, guess: FloatArray, engine: Engine, page: int = 1) -> None:
+    def write(self, photo: Photo, still: Still, guess: FloatArray, engine: Engine, page: int = 1) -> None:
         """Write a page's map. Before its result: one that is there has its map.
 
         Args:
-            small: (S, S) luma in [0, 1].
             guess: (3, h, w): a, b and doubt in Lab units. Without doubt there is no map.
             page: its number.
 
@@ -58,7 +57,7 @@ class Maps:
         height, width = photo.luma.shape
         width, height = map_size(width, height)
         mean = float(guess[2].mean())
-        doubt = enlarged_doubt(small, guess[2], height, width)
+        doubt = still.doubt(guess, height, width)
         stream = io.BytesIO()
         draw_heat_map(doubt, f"{mean:.0f} on average; model {engine.model_name}").save(stream, "PNG")
         path = map_path(self.result, page if self.pages > 1 else None)

@@ -17,7 +17,7 @@ from restore.photos.photo import Photo
 from restore.photos.profiles import srgb_profile
 from restore.photos.reading import Size, read_pages
 from restore.photos.tiff_writing import TiffResult
-from restore.photos.writing import cant_encode, encode, fit, with_times, write_bytes
+from restore.photos.writing import border_notes, cant_encode, encode, fit, with_times, write_bytes
 from restore.tone import Tone, has_color
 
 
@@ -145,12 +145,13 @@ def _write_tiff(
             if result is None:
                 raw = size.bytes * 3 * size.pages
                 result = TiffResult(stream, photo, raw, srgb_profile(), options.quality, workers)
-            merger = None
+            merger, notes = None, []
             if not _keeps(photo, options):
                 photo = mark(photo)
-                merger = RgbMerger(photo.luma, guess(photo, number))
+                chroma = guess(photo, number)
+                merger, notes = RgbMerger(photo.luma, chroma), border_notes(chroma)
                 outcome.colored += 1
-            notes = list(photo.notes)
+            notes += photo.notes
             try:
                 result.add(photo, photo.metadata, merger, notes)
             except (RestoreError, OSError, MemoryError):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from restore.errors import DeviceError, InputError, OutputError, RestoreError
 from restore.files import is_disk_full, is_folder, output_error
-from restore.merge import SmallChroma, shrink_luma, small_chroma
+from restore.merge import SmallChroma
 from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.confidence import Maps
@@ -34,11 +34,10 @@ from restore.photos.photo import Photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
-from restore.photos.steady import guess_alike
-from restore.photos.view import network_view
 from restore.photos.writing import copy_as_is, encode, fit, remove_pictures, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
+from restore.stills import Still, guess, look
 from restore.threads import map_in_threads, processors
 from restore.tone import has_color
 from restore.walk import Root
@@ -51,7 +50,7 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo read, and how the network will see it."""
+    """A photo read."""
 
     planned: PlannedPhoto
     photo: Photo
@@ -68,10 +67,10 @@ class _Large:
 
 @dataclass(frozen=True)
 class _Guessed:
-    """A photo read, the network's view of it, and its ab (2, h, w), or that and doubt (3, h, w)."""
+    """A photo read, how the network sees it, and its ab (2, h, w), or that and doubt (3, h, w)."""
 
     loaded: _Loaded
-    small: FloatArray
+    still: Still
     ab: FloatArray
     engine: Engine
     seconds: float
@@ -284,14 +283,15 @@ class _Run:
             return []  # read, but nothing is lost by reading it again
         begin = time.perf_counter()
         try:
-            small = [shrink_luma(loaded.photo.luma, engine.size) for loaded in batch]
-            guesses = guess_alike(engine, [network_view(view) for view in small], self._options.confidence)
+            stills = [look(loaded.photo.luma, engine.size) for loaded in batch]
+            guesses = guess(engine, stills, self._options.confidence)
         except RestoreError as error:
             self._fail(error)
             return [Record(loaded.planned.source, "failed", reason=str(error)) for loaded in batch]
         seconds = (time.perf_counter() - begin) / len(batch)
         return [
-            _Guessed(loaded, view, ab, engine, seconds) for loaded, view, ab in zip(batch, small, guesses, strict=True)
+            _Guessed(loaded, still, ab, engine, seconds)
+            for loaded, still, ab in zip(batch, stills, guesses, strict=True)
         ]
 
     def _write(self, item: _Guessed | _Large | Record) -> Record | None:
@@ -303,14 +303,14 @@ class _Run:
         planned, photo = item.loaded.planned, item.loaded.photo
         record = Record(planned.source, "done", planned.output, model=item.engine.model_name, **photo.facts())
         try:
-            chroma = small_chroma(item.small, item.ab[:2], self._options.saturation)
+            chroma = item.still.chroma(item.ab, self._options.saturation)
             container = result_container(photo.container, self._options.format)
             photo = self._marked(photo, item.engine)
             self._done.check(planned)
             encoded = encode(photo, chroma, container, self._options.quality)
             remove_pictures(planned.output)
             maps = Maps(planned.output)
-            maps.write(photo, item.small, item.ab, item.engine)
+            maps.write(photo, item.still, item.ab, item.engine)
             times_of = planned.source if self._options.keep_times else None
             write_bytes(planned.output, encoded.data, times_of)
         except (RestoreError, OSError, MemoryError) as error:
@@ -364,10 +364,10 @@ class _Run:
 
     def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
         engine = self._engine()
-        small = shrink_luma(photo.luma, engine.size)
-        (guess,) = guess_alike(engine, [network_view(small)], self._options.confidence)
-        maps.write(photo, small, guess, engine, number)
-        return small_chroma(small, guess[:2], self._options.saturation)
+        still = look(photo.luma, engine.size)
+        (ab,) = guess(engine, [still], self._options.confidence)
+        maps.write(photo, still, ab, engine, number)
+        return still.chroma(ab, self._options.saturation)
 
     def _failed(self, planned: PlannedPhoto, record: Record, error: Exception, begin: float) -> Record:
         """The record of a file that could not be done. No other could when the disk is full, or when the output folder

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from restore.heatmap import MAP_SIDE
-from restore.merge import shrink_luma, small_chroma
 from restore.options import PhotoOptions
 from restore.photos.containers import TIFF, result_container
 from restore.photos.photo import SMALL_SIDE, Photo
 from restore.photos.reading import measure, read_pages
-from restore.photos.steady import guess_alike
-from restore.photos.view import network_view
 from restore.photos.writing import encode, fit
+from restore.stills import colorize
 from restore.tone import has_color
 
 if TYPE_CHECKING:
@@ -55,8 +53,7 @@ def color_sample(path: Path, options: PhotoOptions, engine: Engine) -> Sample:
         return Sample(time.perf_counter() - begin, copied)
     container = TIFF if size.pages > 1 else result_container(photo.container, options.format)
     photo = fit(photo, container)
-    small = shrink_luma(photo.luma, engine.size)
-    chroma = small_chroma(small, guess_alike(engine, [network_view(small)])[0], options.saturation)
+    chroma = colorize(photo.luma, engine, options.saturation)
     read = time.perf_counter()
     band, part = _bands(photo) if photo.luma.nbytes > _WHOLE_BYTES else (photo, 1.0)
     data = len(encode(band, chroma, container, options.quality).data)

@@ -12,12 +12,12 @@ import numpy as np
 from restore.colorizers import Engine, LoadEngine, load_engine
 from restore.errors import OutputError, UsageError
 from restore.files import exists, write_atomically
-from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.options import MAX_SIZE, MIN_SIZE, SIZE_STEP, EngineOptions, Style
 from restore.photos.photo import Photo, small_copy
 from restore.photos.reading import DEFAULT_MAX_PIXELS, read_pages
-from restore.photos.view import network_view
 from restore.sheet import Rgb, draw_sheet
+from restore.stills import guess, look
 
 SATURATIONS = (0.6, 0.8, 1.0, 1.25, 1.5)
 _OF_WORKING_SIZE = (2 / 3, 1, 4 / 3, 2)
@@ -52,9 +52,9 @@ def sweep(photo: Photo, options: EngineOptions, load: LoadEngine = load_engine) 
     luma = small_copy(photo.luma)
     for style, engine in _engines(options, load):
         for size in [options.size] if options.size else _sizes(engine.size):
-            view = shrink_luma(photo.luma, size)
-            (ab,) = engine.predict([network_view(view)])
-            colored = (merge_rgb(luma, small_chroma(view, ab, saturation)) for saturation in SATURATIONS)
+            still = look(photo.luma, size)
+            (ab,) = guess(engine, [still])
+            colored = (merge_rgb(luma, still.chroma(ab, saturation)) for saturation in SATURATIONS)
             own = not options.size and size == engine.size
             yield Row(style, size, own, [np.asarray(picture, np.uint8) for picture in colored])
 

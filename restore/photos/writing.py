@@ -63,7 +63,7 @@ def encode(photo: Photo, chroma: SmallChroma, container: Container, quality: int
     Raises:
         OutputError: the container can't hold such a picture (a WebP has at most 16,383 pixels a side).
     """
-    notes: list[str] = []
+    notes = border_notes(chroma)
     try:
         if container is TIFF:
             stream = io.BytesIO()
@@ -82,6 +82,11 @@ def encode(photo: Photo, chroma: SmallChroma, container: Container, quality: int
         raise
     except Exception as error:
         raise cant_encode(container, error) from error
+
+
+def border_notes(chroma: SmallChroma) -> list[str]:
+    """What the user should know of a picture that has borders."""
+    return [] if chroma.area.is_whole else ["its borders were left grey"]
 
 
 def cant_encode(container: Container, error: Exception) -> OutputError:

@@ -1,13 +1,13 @@
-"""From frames to smoothed ab: look, guess, smooth. What comes out for a frame depends on the film alone.
+"""From frames to smoothed ab: look, tell shots, guess, smooth, hold. What comes out for a frame is the film's alone.
 
 Frames go in blocks that are counted from the film's first frame, so that batches are the same wherever work begins, and
-come out of windows of such blocks, each smoothed with `LEAD` frames before and after it. Work may begin at any multiple
-of `WINDOW`, if it is given the `RUN_UP` frames before: a block of them to tell cuts, the others to smooth from.
+come out of windows of such blocks, each smoothed with `LEAD` frames after it. All that counts of the frames before is
+in the memory after the last of them, so work may begin at any multiple of `WINDOW`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -21,37 +21,19 @@ from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
 from restore.threads import map_in_threads
 from restore.tone import find_tone, has_color
-from restore.video.continuity import Continuity
-from restore.video.motion import MotionEstimator
+from restore.video.film_memory import Memory, SmoothedFrame, Trail
+from restore.video.motion import Motion, MotionEstimator
 from restore.video.reader import Frame
-from restore.video.scenes import mark_cuts
+from restore.video.scenes import AHEAD as MOST_DISTURBED
+from restore.video.shots import SIDE, Look, small_of, tell_shots
 from restore.video.smooth import Moment, share_kept, smooth
 
 BLOCK = 16
 # So long that what lies beyond has hardly any weight, or colours would step where windows meet.
 LEAD = 2 * BLOCK
 WINDOW = 3 * BLOCK
-RUN_UP = LEAD + BLOCK
-# Side of the frames that motion is found in and ab is smoothed at.
-_SIDE = 96
-
-
-@dataclass(frozen=True)
-class Look:
-    """A frame and how it is seen.
-
-    Args:
-        view: (S, S) luma from black to white in [0, 1], at the network's working size.
-        small: (F, F) uint8, the same for motion and cuts.
-        cut: it begins a scene.
-        has_color: it was looked at, and is in colour already.
-    """
-
-    frame: Frame
-    view: FloatArray
-    small: npt.NDArray[np.uint8]
-    cut: bool = False
-    has_color: bool = False
+RUN_UP = 1
+"""Frames before those that work goes on with, which are read and left out: so the first of them is found."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,7 @@ class ColoredFrame:
 
     look: Look
     ab: FloatArray
-    memory: Continuity
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -89,33 +71,28 @@ _GREY_CHROMA = 0.005
 
 
 def color_frames(
-    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, memory: Continuity | None = None
+    frames: Iterable[Frame], engine: Engine, settings: ColorSettings, memory: Memory | None = None
 ) -> Iterator[ColoredFrame]:
     """Each frame with its ab, in order.
 
     Args:
         memory: None at the film's start; else as it was after the run-up, whose frames come first and are left out.
     """
-    lead = 0 if memory is None else LEAD
     looked = map_in_threads(lambda frame: _look(frame, engine.size, settings), frames, settings.jobs)
-    marked = (replace(look, cut=cut) for look, cut in mark_cuts((look, look.small) for look in looked))
-    guessed = _guess(
-        islice(marked, RUN_UP - LEAD if lead else 0, None), engine, settings.stride if settings.smooth else 1
-    )
-    memory = memory or Continuity()
-    for look, ab, color_ahead in _smooth(guessed, share_kept(settings.smooth), lead):
-        if look.cut:
-            memory = memory.begin(look.small, ab)
-        if color_ahead and not memory.keeps:
-            memory = replace(memory, keeps=True)
-        yield ColoredFrame(look, memory.hold(look.small, ab) if settings.smooth else ab, memory)
+    begun = islice(looked, RUN_UP if memory else 0, None)
+    memory = memory or Memory()
+    told = tell_shots(begun, memory.shot, even=settings.smooth > 0)
+    guessed = _guess(told, engine, settings)
+    for smoothed in _smooth(guessed, share_kept(settings.smooth), memory.trail):
+        ab, memory = memory.after(smoothed, hold=settings.smooth > 0)
+        yield ColoredFrame(smoothed.look, ab, memory)
 
 
 def _look(frame: Frame, size: int, settings: ColorSettings) -> Look:
     view = settings.form.normalise(shrink_luma(frame.luma, size))
-    small = np.asarray(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32)
+    small = np.asarray(cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
     has_color = settings.keep_color and frame.index % _TONE_STRIDE == 0 and in_color(frame, small, settings.form)
-    return Look(frame, view, np.rint(small * 255).astype(np.uint8), has_color=has_color)
+    return Look(frame, view, small_of(view), has_color=has_color)
 
 
 def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
@@ -137,10 +114,10 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
     return has_color(find_tone(picture))
 
 
-def _guess(looks: Iterator[Look], engine: Engine, stride: int) -> Iterator[tuple[Look, FloatArray | None]]:
+def _guess(looks: Iterator[Look], engine: Engine, settings: ColorSettings) -> Iterator[tuple[Look, FloatArray | None]]:
     """Each frame with the network's ab, or None for those that it is not asked for."""
     while block := list(islice(looks, BLOCK)):
-        asked = [look for look in block if look.cut or look.frame.index % stride == 0]
+        asked = _asked(block, settings.stride) if settings.smooth else block
         guesses = {
             look.frame.index: ab for look, ab in zip(asked, engine.predict([look.view for look in asked]), strict=True)
         }
@@ -149,33 +126,89 @@ def _guess(looks: Iterator[Look], engine: Engine, stride: int) -> Iterator[tuple
             yield look, None if guess is None else _enlarged(guess)
 
 
+def _asked(block: list[Look], stride: int) -> list[Look]:
+    """Every so manieth frame, and each that begins a scene; the next one where such a frame is disturbed."""
+    asked, is_due = [], False
+    for look in block:
+        is_due |= look.cut or look.frame.index % stride == 0
+        if is_due and not look.disturbed:
+            asked.append(look)
+            is_due = False
+    return asked
+
+
 def _enlarged(ab: FloatArray) -> FloatArray:
     channels = np.ascontiguousarray(ab.transpose(1, 2, 0))
-    return np.asarray(cv2.resize(channels, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.resize(channels, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _smooth(
-    guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, lead: int
-) -> Iterator[tuple[Look, FloatArray, bool]]:
-    """Each frame with its smoothed ab, and whether it or one of the next of its scene has colour."""
+    guessed: Iterable[tuple[Look, FloatArray | None]], strength: float, trail: Trail | None
+) -> Iterator[SmoothedFrame]:
+    """Each frame smoothed.
+
+    Args:
+        trail: what goes on from the frames before.
+    """
     looks: list[Look] = []
     moments: list[Moment] = []
-    motion = MotionEstimator(_SIDE)
+    chain = _Chain(None if trail is None else trail.small)
     for look, guess in guessed:
-        before = None
-        if strength and looks and not look.cut:
-            before, after = motion.between(look.small, looks[-1].small)
-            moments[-1] = replace(moments[-1], from_next=after)
         looks.append(look)
-        moments.append(Moment(guess, before, None))
-        if len(looks) == lead + WINDOW + LEAD:
-            end = lead + WINDOW
-            for i, ab in enumerate(smooth(moments, strength)[lead:end], lead):
-                yield looks[i], ab, _color_ahead(looks, i)
-            looks, moments, lead = looks[end - LEAD :], moments[end - LEAD :], LEAD
-    if len(looks) > lead:
-        for i, ab in enumerate(smooth(moments, strength)[lead:], lead):
-            yield looks[i], ab, _color_ahead(looks, i)
+        moments.append(Moment(guess, None, None, look.weight))
+        if strength:
+            chain.link(looks, moments)
+        if len(looks) == WINDOW + LEAD:
+            trail = yield from _smoothed(looks, moments, strength, trail, WINDOW)
+            del looks[:WINDOW], moments[:WINDOW]
+            chain.last -= WINDOW
+    if looks:
+        yield from _smoothed(looks, moments, strength, trail, len(looks))
+
+
+def _smoothed(
+    looks: list[Look], moments: list[Moment], strength: float, trail: Trail | None, count: int
+) -> Generator[SmoothedFrame, None, Trail | None]:
+    """The first `count` of them; returns what goes on from the last."""
+    results = smooth(moments, strength, None if trail is None else trail.sums)
+    for place, (look, result) in enumerate(zip(looks[:count], results, strict=False)):
+        if strength and not look.disturbed:
+            trail = Trail(look.small, result.sums)
+        yield SmoothedFrame(look, result.ab, moments[place].guess, trail, _color_ahead(looks, place))
+    return trail
+
+
+class _Chain:
+    """Links each frame of a scene to the one before. Disturbed ones are passed over, and hang on at both sides.
+
+    Args:
+        small: of the last frame that was not disturbed; None before the film's first.
+    """
+
+    def __init__(self, small: npt.NDArray[np.uint8] | None) -> None:
+        self._motion = MotionEstimator(SIDE)
+        self._small = small
+        self.last = -1
+        """Its place; below zero where it is gone already."""
+
+    def link(self, looks: list[Look], moments: list[Moment]) -> None:
+        """The last of these."""
+        place, look = len(looks) - 1, looks[-1]
+        if self._small is not None and not look.cut:
+            before, after = self._motion.between(look.small, self._small)
+            moments[place] = replace(moments[place], from_previous=before, back=place - self.last)
+            if not look.disturbed:
+                self._link_back(looks, moments, after)
+        if not look.disturbed:
+            self.last, self._small = place, look.small
+
+    def _link_back(self, looks: list[Look], moments: list[Moment], after: Motion) -> None:
+        place = len(looks) - 1
+        if self.last >= 0:
+            moments[self.last] = replace(moments[self.last], from_next=after, on=place - self.last)
+        for passed in range(max(self.last + 1, place - MOST_DISTURBED), place):
+            after, _ = self._motion.between(looks[passed].small, looks[place].small)
+            moments[passed] = replace(moments[passed], from_next=after, on=place - passed)
 
 
 def _color_ahead(looks: list[Look], place: int) -> bool:

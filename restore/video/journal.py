@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from restore.errors import InputError, OutputError
 from restore.files import exists, output_error, write_atomically
 from restore.options import Runtime as RuntimeName
-from restore.video.continuity import Continuity
+from restore.video.film_memory import Memory
 
 _PLAN = "plan.json"
 _LOCK = "lock"
@@ -66,7 +66,7 @@ class Segment:
     path: Path
     pts: list[int]
     losses: dict[str, Any]
-    memory: Continuity
+    memory: Memory
     last: bool
     end: int
 
@@ -174,7 +174,7 @@ class Journal:
                     return found
             except (OSError, ValueError, KeyError):
                 return found
-            memory = Continuity.from_json(facts["memory"])
+            memory = Memory.from_json(facts["memory"])
             found.append(Segment(path, facts["pts"], facts["losses"], memory, facts["last"], facts["end"]))
 
     def part(self, number: int) -> Path:
@@ -182,7 +182,7 @@ class Journal:
         return self.folder / f"{number:05d}.part"
 
     def add(
-        self, number: int, pts: list[int], losses: dict[str, Any], memory: Continuity, *, last: bool, end: int
+        self, number: int, pts: list[int], losses: dict[str, Any], memory: Memory, *, last: bool, end: int
     ) -> Segment:
         """Give a whole segment its name, and record it. Raises OutputError."""
         path = self.folder / f"{number:05d}.mkv"

@@ -13,6 +13,7 @@ FloatArray = npt.NDArray[np.float32]
 # Disagreement of forward and backward flow, in pixels, up to which a pixel counts as visible in both frames.
 _AGREEMENT = 1.0
 _AGREEMENT_SHARE = 0.05
+_AROUND = 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class MotionEstimator:
             a few levels at this size, costs hardly any.
     """
 
-    def __init__(self, size: int, sigma: float = 12.0) -> None:
+    def __init__(self, size: int, sigma: float = 16.0) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._sigma = sigma
         self._y, self._x = np.mgrid[:size, :size].astype(np.float32)
@@ -67,5 +68,6 @@ class MotionEstimator:
         allowed = _AGREEMENT + _AGREEMENT_SHARE * np.hypot(there[..., 0], there[..., 1])
         visible = np.hypot(returned[..., 0], returned[..., 1]) < allowed
         found = cv2.remap(neighbour, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        difference = cv2.absdiff(frame, found).astype(np.float32)
+        # Averaged over neighbours, or grain and the flow's own rounding would look like another luma.
+        difference = cv2.blur(np.subtract(frame, found, dtype=np.float32), (_AROUND, _AROUND))
         return Motion(x, y, visible * np.exp(-np.square(difference * np.float32(1 / self._sigma))))

@@ -24,9 +24,9 @@ from restore.video.assemble import assemble, time_shift
 from restore.video.check import Proof, check, check_luma
 from restore.video.codec import VideoCodec, choose_codec
 from restore.video.color_frames import BLOCK, RUN_UP, WINDOW, ColorSettings, color_frames
-from restore.video.continuity import Continuity
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, cut_out, describe
+from restore.video.film_memory import Memory
 from restore.video.journal import Journal, Plan, Runtime, Segment, fingerprint
 from restore.video.reader import Frame, Losses, Reader
 from restore.video.render import RenderedFrame, render
@@ -228,7 +228,7 @@ def render_frames(
     codec: VideoCodec,
     options: VideoOptions,
     engine: Engine,
-    memory: Continuity | None = None,
+    memory: Memory | None = None,
 ) -> Generator[RenderedFrame, None, None]:
     """The composition: every stage takes from the one before, and is ahead of it by a few frames at most.
 
@@ -272,7 +272,7 @@ class _Work:
     journal: Journal
     on_frame: OnFrame
     stopping: Callable[[], bool]
-    _memory: Continuity = field(default_factory=Continuity)
+    _memory: Memory = field(default_factory=Memory)
 
     def encode(self, engine: Engine, done: list[Segment]) -> list[Segment] | None:
         """All segments; None when told to stop, the segments that are whole staying in the journal."""
@@ -280,7 +280,7 @@ class _Work:
             return done
         first = sum(len(segment.pts) for segment in done)
         reader = self._reader(done, first)
-        self._memory = done[-1].memory if done else Continuity()
+        self._memory = done[-1].memory if done else Memory()
         segments = list(done)
         memory = self._memory if reader.first_index else None
         decoded = self._until_stopped(reader.frames())

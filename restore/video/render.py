@@ -10,7 +10,7 @@ import numpy as np
 
 from restore.merge import SmallChroma, YuvForm, chroma_planes, small_chroma
 from restore.video.color_frames import ColoredFrame
-from restore.video.continuity import Continuity
+from restore.video.film_memory import Memory
 from restore.video.reader import Plane
 
 
@@ -21,7 +21,7 @@ class RenderedFrame:
     index: int
     pts: int
     planes: tuple[Plane, Plane, Plane]
-    memory: Continuity
+    memory: Memory
 
 
 def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) -> RenderedFrame:
@@ -39,7 +39,7 @@ def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) 
         cb, cr = (_converted(plane, luma, form, shift) for plane in frame.chroma)
     else:
         ab = colored.ab.transpose(2, 0, 1)
-        chroma = small_chroma(colored.look.view, ab, saturation, form.matrix)
+        chroma = colored.look.tone.undone(small_chroma(colored.look.view, ab, saturation, form.matrix))
         make = _by_field if frame.interlaced and form.down == 2 else chroma_planes
         cb, cr = make(luma, chroma, form)
     return RenderedFrame(frame.index, frame.pts, (luma, cb, cr), colored.memory)

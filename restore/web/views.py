@@ -12,11 +12,11 @@ from PIL import ExifTags, Image
 from restore.colorizers import Engine
 from restore.files import output_error
 from restore.heatmap import heat_colors
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.photos.photo import Colors, Photo, see
 from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.reading import read_pages
-from restore.photos.view import network_view
+from restore.stills import colorize, guess, look
 
 LARGE, SMALL, CHOICE = 1600, 240, 320
 """Longest sides, in pixels."""
@@ -70,9 +70,7 @@ def write_early_view(page: Photo | Colors, target: Path, engine: Engine, saturat
     Raises:
         OutputError: the view can't be written.
     """
-    small = shrink_luma(page.luma, engine.size)
-    (ab,) = engine.predict([network_view(small)])
-    _write_both(merge_rgb(_reduced(page.luma, LARGE), small_chroma(small, ab, saturation)), target)
+    _write_both(merge_rgb(_reduced(page.luma, LARGE), colorize(page.luma, engine, saturation)), target)
 
 
 def _write_both(large: Samples, target: Path) -> None:
@@ -99,9 +97,9 @@ def write_doubt(photo: Path, target: Path, engine: Engine, max_pixels: int) -> N
     """
     engine.check_knows_doubt("this view")
     luma = read_first(photo, max_pixels).luma
-    small = shrink_luma(luma, engine.size)
-    (guess,) = engine.predict([network_view(small)], doubt=True)
-    _write(heat_colors(enlarged_doubt(small, guess[2], *_reduced(luma, LARGE).shape)), target)
+    still = look(luma, engine.size)
+    doubt = still.doubt(guess(engine, [still], doubt=True)[0], *_reduced(luma, LARGE).shape)
+    _write(heat_colors(doubt), target)
 
 
 def _write(picture: Samples, target: Path) -> None:

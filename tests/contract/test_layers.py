@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("matrix", "memory", "model_files", "files", "progress", "stopping", "threads", "tone"),
-    ("color",),
+    ("borders", "decoding", "matrix", "memory", "model_files", "view"),
+    ("files", "progress", "stopping", "threads", "tone"),
+    ("color", "framing"),
     ("walk", "hints"),
     ("networks",),
     ("checkpoint",),
     ("colorizers", "merge", "metrics", "sources", "sheet"),
-    ("heatmap", "calibration"),
+    ("heatmap", "calibration", "film_hue", "stills"),
     ("report", "film_metrics", "hint_metrics"),
     ("photos", "video", "evaluate"),
     ("evaluate_film",),
@@ -30,7 +31,7 @@ TIERS = (
 LAYERS = {name: tier for tier, names in enumerate(TIERS) for name in names}
 # Files that are the face: they name what lies above them, for type checkers and lazily.
 LAZY = {"restore/__init__.py": {"restore.api", "restore.hints"}, "train/__main__.py": {"restore.cli"}}
-TRAIN_MAY = LAYERS["colorizers"]
+TRAIN_MAY = LAYERS["stills"]
 SOURCES = sorted([*(ROOT / "restore").rglob("*.py"), *(ROOT / "train").rglob("*.py")])
 
 

@@ -20,12 +20,13 @@ from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.colorizers import load_engine
 from restore.errors import InputError, OutputError, RestoreError, SomeFilesFailedError, UsageError
 from restore.evaluate import EvalOptions, evaluate_photos
-from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.merge import merge_rgb
 from restore.metrics import PROTOCOL, is_grey, measure
 from restore.model_files import sha256
 from restore.networks import GeneratorConfig, HeadConfig, ModelConfig, build_model
 from restore.options import EngineOptions
 from restore.sheet import contact_sheet, draw_sheet
+from restore.stills import colorize
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -80,8 +81,7 @@ def test_scores_are_those_of_the_photos_path(archive: Path, model: Path) -> None
     def pair(name: str) -> tuple[np.ndarray, np.ndarray]:
         original = np.asarray(getattr(data, name)(), np.uint8)
         luma = np.asarray(Image.fromarray(original).convert("L"))
-        view = shrink_luma(luma, engine.size)
-        return original, np.asarray(merge_rgb(luma, small_chroma(view, engine.predict([view])[0], 1.5)), np.uint8)
+        return original, np.asarray(merge_rgb(luma, colorize(luma, engine, 1.5)), np.uint8)
 
     expected = measure(pair(name) for name in NAMES)
     steps: list[tuple[int, int]] = []

@@ -158,17 +158,22 @@ def test_command_prints_a_table_and_writes_the_report(clips: Path, tiny_model: P
     assert [Path(broken["path"]).name for broken in content["broken"]] == ["text.mp4"]
     assert content["protocol"] == PROTOCOL
     assert PROTOCOL in done.stdout
-    for name in ("psnr", "grey_psnr"):
+    for name in ("psnr", "grey_psnr", "hue_shift", "ab_shift"):
         assert content["mean"][name] == pytest.approx(np.mean([clip[name] for clip in content["clips"]]))
-    for name in ("colorfulness", "cdc", "warp_error"):
+    for name in ("colorfulness", "cdc", "warp_error", "hue_drift", "ab_drift"):
         for of in ("model", "original"):
             figures = [clip[of][name] for clip in content["clips"]]
             assert content["mean"][of][name] == pytest.approx(np.mean(figures))
     table = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     for row, figures in (("b.mkv", content["clips"][0]), ("a.mp4", content["clips"][1]), ("mean", content["mean"])):
-        for figure in (f"{figures['psnr']:.2f}", f"{figures['model']['cdc']:.5f}", f"{figures['original']['cdc']:.5f}"):
+        ours, theirs = figures["model"], figures["original"]
+        for figure in (f"{figures['psnr']:.2f}", f"{ours['cdc']:.5f}", f"{theirs['cdc']:.5f}"):
             assert figure in table[row].split()
-        assert f"{figures['original']['warp_error']:.2f}" == table[row].split()[-1]
+        assert f"{theirs['warp_error']:.2f}" == table[row].split()[-4]
+        assert [f"{value:.1f}°" for value in (ours["hue_drift"], theirs["hue_drift"], figures["hue_shift"])] == table[
+            row
+        ].split()[-3:]
+    assert f"Scenes told apart: {2 * content['clips'][0]['scenes']}, with disturbed frames" in done.stdout
     for name in ("grey.mkv", "neutral.mkv", "sepia.mkv", "short.mkv", "text.mp4"):
         assert str(folder / name) in done.stdout
     assert "notes.txt" not in done.stdout

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 from skimage import data
 
 from restore.colorizers import Engine
 from restore.merge import YuvForm
 from restore.video.color_frames import RUN_UP, WINDOW, ColoredFrame, ColorSettings, color_frames
-from restore.video.continuity import Continuity
+from restore.video.film_memory import Memory
 from restore.video.reader import Frame
 
 FORM = YuvForm(full_range=False)
@@ -46,22 +49,47 @@ def film(count: int) -> list[Frame]:
     return frames
 
 
-def run(frames: list[Frame], memory: Continuity | None = None, **changes: object) -> list[ColoredFrame]:
+def worn(frames: list[Frame]) -> list[Frame]:
+    """The same film with torn frames, flicker, a fade to black in each scene, and long black between two of them."""
+    rng = np.random.default_rng(11)
+    result = []
+    for frame in frames:
+        place, luma = frame.index % 37, frame.luma.astype(np.float32) - 16
+        gain = 1 + 0.25 * rng.uniform(-1, 1) if 5 < place < 12 else 1.0
+        if place > 22:
+            gain = 0.85 ** (place - 22)
+        luma = np.clip(16 + luma * gain, 16, 235)
+        if place in (17, 18):
+            luma[48:] = np.roll(luma[48:], 40, axis=1)
+        if 100 <= frame.index < 140:
+            luma[:] = 16
+        result.append(replace(frame, luma=luma.astype(np.uint8)))
+    return result
+
+
+def run(frames: list[Frame], memory: Memory | None = None, **changes: object) -> list[ColoredFrame]:
     engine = changes.pop("engine", GuessingEngine())
     settings = {"form": FORM, "smooth": 0.8, "stride": 3, "keep_color": True, "jobs": 2} | changes
     return list(color_frames(iter(frames), cast(Engine, engine), ColorSettings(**settings), memory))  # type: ignore[arg-type]
 
 
-def test_beginning_in_the_middle_gives_the_same_frames() -> None:
+@pytest.mark.parametrize("is_worn", [False, True])
+def test_beginning_in_the_middle_gives_the_same_frames(is_worn: bool) -> None:
     frames = film(5 * WINDOW + 11)
+    frames = worn(frames) if is_worn else frames
     whole = run(frames)
     assert [colored.look.frame.index for colored in whole] == list(range(len(frames)))
-    for start in (WINDOW, 3 * WINDOW):
-        later = run(frames[start - RUN_UP :], whole[start - 1].memory)
+    assert any(colored.look.disturbed for colored in whole) == is_worn
+    assert any(not colored.look.tone.is_even for colored in whole) == is_worn
+    for start in (WINDOW, 2 * WINDOW, 3 * WINDOW, 4 * WINDOW):
+        memory = Memory.from_json(json.loads(json.dumps(whole[start - 1].memory.as_json())))
+        later = run(frames[start - RUN_UP :], memory)
         assert [colored.look.frame.index for colored in later] == list(range(start, len(frames)))
         for one, other in zip(whole[start:], later, strict=True):
             assert np.array_equal(one.ab, other.ab)
-            assert one.memory.scene == other.memory.scene
+            assert np.array_equal(one.look.view, other.look.view)
+            assert one.look.tone == other.look.tone
+        assert json.dumps(whole[-1].memory.as_json()) == json.dumps(later[-1].memory.as_json())
 
 
 def test_scenes_are_counted_and_the_network_is_asked_for_every_third_frame() -> None:

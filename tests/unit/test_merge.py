@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from restore.merge import SmallChroma, chroma_planes, merge_rgb, shrink_luma, small_chroma
+from restore.framing import Area
+from restore.merge import (
+    RgbMerger,
+    SmallChroma,
+    YuvForm,
+    chroma_planes,
+    enlarged_doubt,
+    merge_rgb,
+    shrink_luma,
+    small_chroma,
+)
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
 
@@ -141,3 +151,57 @@ def test_a_jpeg_of_odd_size_holds_nothing_of_what_lies_beside_it_in_memory(heigh
         place[:] = luma
         results.append(encode_jpeg(place, chroma, 95, {}))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("box", [(17, 204, 33, 150), (0, 230, 1, 299), (40, 41, 0, 300)])
+def test_an_area_is_merged_as_if_the_picture_were_cut_to_it(
+    box: tuple[int, int, int, int], dtype: type[np.uint8] | type[np.uint16]
+) -> None:
+    top, bottom, left, right = box
+    luma = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (230, 300), dtype=dtype)
+    area = Area(top / 230, bottom / 230, left / 300, right / 300)
+    cut = luma[top:bottom, left:right]
+    ab = np.random.default_rng(1).normal(0, 25, (2, 8, 8)).astype(np.float32)
+    chroma = small_chroma(shrink_luma(cut, 32), ab, area=area)
+    expected = np.repeat(luma[..., None], 3, axis=2)
+    expected[top:bottom, left:right] = merge_rgb(cut, SmallChroma(chroma.planes))
+    assert np.ptp(expected.astype(int), axis=2).max() > 20
+    assert np.array_equal(merge_rgb(luma, chroma), expected)
+    merger = RgbMerger(luma, chroma)
+    assert np.array_equal(np.concatenate([merger.rows(0, 39), merger.rows(39, 44), merger.rows(44, 230)]), expected)
+
+
+@pytest.mark.parametrize("form", [YuvForm(), YuvForm(down=1), YuvForm(10, full_range=False), YuvForm(across=1, down=1)])
+def test_chroma_planes_are_neutral_around_an_area(form: YuvForm) -> None:
+    luma = np.random.default_rng(0).integers(80, 180, (91, 121), dtype=np.uint8)
+    if form.depth > 8:
+        luma = luma.astype(np.uint16) << np.uint16(2)
+    area = Area(15 / 91, 80 / 91, 21 / 121, 1.0)
+    ab = np.full((2, 8, 8), 30, np.float32)
+    planes = chroma_planes(luma, small_chroma(shrink_luma(area.of(luma), 32), ab, area=area), form)
+    # Blocks that hold some of the border belong to it; the last column is a block of its own.
+    inside = (slice(-(-15 // form.down), 80 // form.down), slice(-(-21 // form.across), None))
+    for plane in planes:
+        assert plane.shape == (-(-91 // form.down), -(-121 // form.across))
+        assert np.abs(plane[inside].astype(int) - form.neutral).min() > 8
+        outside = np.ones(plane.shape, bool)
+        outside[inside] = False
+        assert (plane[outside] == form.neutral).all()
+
+
+def test_an_area_smaller_than_a_block_is_neutral() -> None:
+    luma = np.full((64, 64), 128, np.uint8)
+    chroma = SmallChroma(np.ones((32, 32, 4), np.float32), Area(3 / 64, 4 / 64, 3 / 64, 4 / 64))
+    assert all((plane == 128).all() for plane in chroma_planes(luma, chroma))
+    assert np.count_nonzero(np.ptp(merge_rgb(luma, chroma), axis=2)) == 1
+
+
+def test_doubt_is_that_of_the_area_and_none_around_it() -> None:
+    area = Area(0.25, 0.75, 0.5, 1.0)
+    view = np.random.default_rng(0).random((32, 32), np.float32)
+    doubt = np.random.default_rng(1).uniform(5, 30, (8, 8)).astype(np.float32)
+    placed = enlarged_doubt(view, doubt, 80, 120, area)
+    assert np.array_equal(placed[20:60, 60:], enlarged_doubt(view, doubt, 40, 60))
+    placed[20:60, 60:] = 0
+    assert not placed.any()

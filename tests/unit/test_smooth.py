@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,8 @@ import pytest
 
 from restore.options import VideoOptions
 from restore.video.motion import MotionEstimator
-from restore.video.smooth import Moment, share_kept, smooth
+from restore.video.smooth import Moment, share_kept
+from restore.video.smooth import smooth as smooth_all
 
 SIDE = 96
 DEFAULT = share_kept(VideoOptions().smooth)
@@ -34,6 +37,10 @@ def moving_square(frames: int = 24) -> Scene:
         lumas.append(luma)
         truth.append(ab)
     return lumas, truth
+
+
+def smooth(frames: list[Moment], strength: float) -> list[npt.NDArray[np.float32]]:
+    return [result.ab for result in smooth_all(frames, strength)]
 
 
 def moments(
@@ -132,3 +139,40 @@ def test_grain_does_not_stop_colours_from_going_on() -> None:
     guesses = flickering([np.full((SIDE, SIDE, 2), (20, 10), np.float32)] * 48)
     means = [ab.mean((0, 1)) for ab in smooth(moments(grainy, guesses), DEFAULT)]
     assert np.abs(np.diff(means, axis=0)).mean() < 0.4
+
+
+def test_disturbed_frames_are_passed_over_and_take_their_neighbours_colours() -> None:
+    """Frames 6 and 7 show something else: their guesses don't count, and the chain goes on past them."""
+    lumas = [texture(0)] * 6 + [texture(7), texture(8)] + [texture(0)] * 6
+    guesses: list[npt.NDArray[np.float32] | None] = [np.full((SIDE, SIDE, 2), 30.0, np.float32)] * 6
+    guesses += [None, None] + [np.full((SIDE, SIDE, 2), 10.0, np.float32)] * 6
+    motion = MotionEstimator(SIDE)
+    chain = moments(lumas, guesses)
+    there, back = motion.between(lumas[8], lumas[5])
+    chain[5] = replace(chain[5], from_next=back, on=3)
+    chain[8] = replace(chain[8], from_previous=there, back=3)
+    for place in (6, 7):
+        before, after = (motion.between(lumas[place], lumas[end])[0] for end in (5, 8))
+        chain[place] = Moment(None, before, after, back=place - 5, on=8 - place)
+    means = [float(ab.mean()) for ab in smooth(chain, DEFAULT)]
+    assert means[5] > means[6] > means[8]
+    assert means[5] < 25 and means[8] > 15  # each knows of the others, beyond what lies between
+    assert all(10 <= mean <= 30 for mean in means)
+
+
+def test_guesses_count_by_their_weight() -> None:
+    lumas = [texture(0)] * 12
+    guesses: list[npt.NDArray[np.float32] | None] = [np.full((SIDE, SIDE, 2), 40.0, np.float32)] * 6
+    guesses += [np.full((SIDE, SIDE, 2), -40.0, np.float32)] * 6
+    weighted = [
+        replace(moment, weight=1.0 if place < 6 else 0.01) for place, moment in enumerate(moments(lumas, guesses))
+    ]
+    assert min(float(ab.mean()) for ab in smooth(weighted, DEFAULT)) > 30
+
+
+def test_going_on_from_the_sums_of_a_frame_gives_what_lies_behind_it() -> None:
+    lumas, truth = moving_square()
+    whole = smooth_all(moments(lumas, flickering(truth)), DEFAULT)
+    later = smooth_all(moments(lumas, flickering(truth))[10:], DEFAULT, whole[9].sums)
+    for one, other in zip(whole[10:], later, strict=True):
+        assert np.array_equal(one.ab, other.ab) and np.array_equal(one.sums, other.sums)

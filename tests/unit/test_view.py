@@ -7,7 +7,7 @@ import pytest
 from skimage import data
 
 from restore.merge import shrink_luma
-from restore.photos.view import network_view
+from restore.view import network_view
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.4, 0.35), (0.6, 0.2), (0.3, 0.6)])

@@ -1,0 +1,208 @@
+"""The exposure of a shot, evened out: where the picture falls dark, flickers or fades, the network still sees it as the
+shot's best exposed frame, and colours don't move with the light.
+
+Between two frames of a shot, exposure is a gain and a lift of luma, found over what is the same in both. Frames are
+compared with an anchor, not with their predecessor, so that nothing adds up; the anchor moves on where the camera does.
+What scales R′, G′ and B′ alike scales chroma by the same gain, so chroma goes back by it: a fade to black keeps its
+saturation, and ends without a cast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from restore.merge import FloatArray, SmallChroma
+from restore.video.packed import packed, unpacked
+
+_SIDE = 48
+_SHIFT = 6
+# Correlation of what is common, from which on two frames can be compared, and below which the anchor moves on.
+_COMPARABLE, _NEAR = 0.75, 0.9
+# Levels (of 1) outside which luma may be clipped.
+_DARK, _BRIGHT = 0.01, 0.98
+# What fits no worse than this is common to both frames; at least so much of the overlap must.
+_LEAST_TOLERANCE, _LEAST_COMMON = 0.02, 0.3
+_FITS = 4
+# Mean difference up to which there is nothing to be told.
+_SAME = 0.006
+# Changes of luma below which a film is left as it is, and from which on all of a change counts: grain and what moves
+# look like the former.
+_STEADY, _CHANGED = 0.015, 0.035
+_TYPICAL = (0.1, 0.7)
+_LEAST_GAIN, _MOST_GAIN = 0.6, 16.0
+# By so much must a frame be better exposed to be the shot's best.
+_BETTER = 0.85
+# Spread of luma below which a frame is too dark or too pale to be compared.
+_FAINT = 0.03
+# Spread of a view's luma from which on the network is trusted; what is darker or paler counts by its square.
+_CLEAR = 0.12
+_LEAST_WEIGHT = 0.01
+_MOST_WHITE = 0.05
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Luma of a frame, in [0, 1], to that of another exposure: gain · luma + lift."""
+
+    gain: float = 1.0
+    lift: float = 0.0
+
+    @property
+    def is_even(self) -> bool:
+        """Whether it changes nothing."""
+        return self.gain == 1 and self.lift == 0
+
+    def then(self, other: Tone) -> Tone:
+        """Both, one after the other."""
+        return Tone(self.gain * other.gain, self.lift * other.gain + other.lift)
+
+    def to(self, reference: Tone) -> Tone:
+        """From a frame of this tone to the exposure of one of the other tone, within bounds."""
+        gain, lift = self.gain / reference.gain, (self.lift - reference.lift) / reference.gain
+        bounded = min(max(gain, _LEAST_GAIN), _MOST_GAIN)
+        return Tone(bounded, lift * bounded / gain).settled(_TYPICAL)
+
+    def settled(self, ends: tuple[float, float]) -> Tone:
+        """Without what is so small that grain, or what moves, may explain it, in luma between these ends."""
+        change = max(abs((self.gain - 1) * end + self.lift) for end in ends)
+        part = min(1.0, max(0.0, (change - _STEADY) / (_CHANGED - _STEADY)))
+        return Tone(1 + (self.gain - 1) * part, self.lift * part)
+
+    def of(self, luma: FloatArray) -> FloatArray:
+        """The luma in the other exposure, within [0, 1]."""
+        if self.is_even:
+            return luma
+        return np.clip(luma * np.float32(self.gain) + np.float32(self.lift), 0, 1)
+
+    def undone(self, chroma: SmallChroma) -> SmallChroma:
+        """Chroma that was made for the other exposure, for the frame's own luma."""
+        if self.is_even:
+            return chroma
+        planes = chroma.planes.copy()
+        planes[..., 1::2] += planes[..., 0::2] * np.float32(self.lift)
+        planes[..., 1::2] /= np.float32(self.gain)
+        return SmallChroma(planes)
+
+
+EVEN = Tone()
+
+
+@dataclass(frozen=True)
+class Chain:
+    """How the exposures of a shot's frames are told, after a frame.
+
+    Args:
+        anchor: (48, 48) luma of the frame that others are compared with; None before the first.
+        anchored: from the anchor to the exposure of the first frame.
+        tone: the same from this frame.
+        stretch: how often frames could not be compared with what was before, as at cuts.
+    """
+
+    anchor: FloatArray | None = None
+    anchored: Tone = EVEN
+    tone: Tone = EVEN
+    stretch: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For the journal; `from_json` gives the very same back."""
+        return {
+            "anchor": packed(self.anchor),
+            "anchored": astuple(self.anchored),
+            "tone": astuple(self.tone),
+            "stretch": self.stretch,
+        }
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Chain:
+        """The inverse of `as_json`."""
+        return cls(unpacked(facts["anchor"]), Tone(*facts["anchored"]), Tone(*facts["tone"]), facts["stretch"])
+
+    def after(self, view: FloatArray, *, cut: bool, disturbed: bool) -> Chain:
+        """The next frame: its (S, S) luma in [0, 1]."""
+        form = np.asarray(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32)
+        if cut or self.anchor is None:
+            return Chain(form, stretch=self.stretch + 1)
+        found = _compare(form, self.anchor)
+        if found is not None:
+            tone = found.tone.then(self.anchored)
+            if not disturbed and (found.likeness < _NEAR or found.tone.gain < _BETTER):
+                return Chain(form, tone, tone, self.stretch)
+            return replace(self, tone=tone)
+        faintness = _moments(self.anchor)[1] / max(_moments(form)[1], 1e-4)
+        if faintness > 1 / _BETTER and _moments(form)[1] < _FAINT:  # the end of a fade
+            lift = _moments(self.anchor)[0] - faintness * _moments(form)[0]
+            return replace(self, tone=Tone(faintness, lift).then(self.anchored))
+        return self if disturbed else Chain(form, stretch=self.stretch + 1)
+
+
+def is_better(tone: Tone, than: Tone) -> bool:
+    """Whether a frame of one tone is clearly better exposed than one of the other."""
+    return tone.gain < _BETTER * than.gain
+
+
+def is_glaring(view: FloatArray) -> bool:
+    """Whether much of it is white, as of an overexposed frame: a view in [0, 1]."""
+    return int(np.count_nonzero(view > _BRIGHT)) > _MOST_WHITE * view.size
+
+
+def weight(tone: Tone, view: FloatArray) -> float:
+    """How much the guess counts that is made of a view, which was brought there by this tone."""
+    return max(_LEAST_WEIGHT, (min(1.0, 1 / tone.gain) * min(1.0, _moments(view)[1] / _CLEAR)) ** 2)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """From a frame to another one: the tone, and the correlation of what both have in common."""
+
+    tone: Tone
+    likeness: float
+
+
+def _compare(form: FloatArray, other: FloatArray) -> _Comparison | None:
+    """None where the two frames don't show the same."""
+    if cv2.norm(form, other, cv2.NORM_L1) <= _SAME * form.size:
+        return _Comparison(EVEN, 1.0)
+    across, down, likeness = _shift(form, other)
+    if likeness < _COMPARABLE:
+        return None
+    one = form[max(0, -down) : _SIDE - max(0, down), max(0, -across) : _SIDE - max(0, across)]
+    two = other[max(0, down) : _SIDE - max(0, -down), max(0, across) : _SIDE - max(0, -across)]
+    tone = _fitted(one, two)
+    return None if tone is None else _Comparison(tone, likeness)
+
+
+def _shift(form: FloatArray, other: FloatArray) -> tuple[int, int, float]:
+    """By how much `form` lies further right and down in `other`, and how alike they are then."""
+    middle = form[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]
+    found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
+    _, likeness, _, (x, y) = cv2.minMaxLoc(found)
+    return x - _SHIFT, y - _SHIFT, float(likeness)
+
+
+def _fitted(one: FloatArray, two: FloatArray) -> Tone | None:
+    """The tone that makes the common part of `one` as bright and as contrasty as that of `two`."""
+    usable = (np.minimum(one, two) > _DARK) & (np.maximum(one, two) < _BRIGHT)
+    common, tone = usable, EVEN
+    mean = deviation = 0.0
+    for _ in range(_FITS):
+        if np.count_nonzero(common) < _LEAST_COMMON * common.size:
+            return None
+        (mean, deviation), (due, due_deviation) = (_moments(values, common) for values in (one, two))
+        gain = max(due_deviation, 1e-4) / max(deviation, 1e-4)
+        tone = Tone(gain, due - gain * mean)
+        away = np.abs(np.float32(gain) * one + np.float32(tone.lift) - two)
+        typical = float(np.median(away[::2, ::2]))
+        common = usable & (away <= max(_LEAST_TOLERANCE * max(1.0, gain), 2 * typical))
+    return tone.settled((mean - 1.5 * deviation, mean + 1.5 * deviation))
+
+
+def _moments(luma: FloatArray, where: npt.NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    mask = None if where is None else where.view(np.uint8)
+    mean, deviation = cv2.meanStdDev(luma, mask=mask)
+    return float(mean[0, 0]), float(deviation[0, 0])
