@@ -25,6 +25,7 @@ from restore.files import check_writable, write_atomically
 from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
 from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
 from restore.options import MAX_SATURATION, EngineOptions
+from restore.plausibility import PlausibilityScores
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
 
@@ -108,11 +109,12 @@ class Evaluation:
             "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
             "scores": {
-                "model": finite(asdict(scores.model)),
-                "grey": finite(asdict(scores.grey)),
+                "model": finite(asdict(scores.model)) | believable(scores.plausibility),
+                "grey": finite(asdict(scores.grey)) | believable(scores.grey_plausibility),
                 "originals": {
                     "colorfulness": scores.original_colorfulness,
                     "colorfulness_abs": scores.original_colorfulness_abs,
+                    "magenta": scores.plausibility.original_magenta,
                 },
                 "colorfulness_percent": finite({"": scores.colorfulness_percent})[""],
             },
@@ -128,6 +130,13 @@ class Evaluation:
 def finite(figures: dict[str, float]) -> dict[str, float | None]:
     """None for what JSON has no word for."""
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def believable(scores: PlausibilityScores) -> dict[str, float | None]:
+    """As they stand in a report, beside the other figures of one way of colouring."""
+    figures = asdict(scores) | {"magenta_ratio": scores.magenta_ratio}
+    del figures["original_magenta"]
+    return finite(figures)
 
 
 @dataclass

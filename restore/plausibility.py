@@ -7,7 +7,7 @@ flat memory; shares are pooled over all pixels. docs/measures.md says what each 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ CHROMA_EDGES = (4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0)
 hues are one: hue there is the noise of rounding to 8 bits."""
 
 _CHROMA_BINS = len(CHROMA_EDGES) + 1
+_CHROMA_STEP = 4.0  # of which all edges are multiples, so that a table tells a chroma's bin
+_ROWS = np.searchsorted(CHROMA_EDGES, np.arange(CHROMA_EDGES[-1] / _CHROMA_STEP + 1) * _CHROMA_STEP, "right").astype(
+    np.int32
+)
 _LIMIT = math.cos(math.radians(WRONG_HUE))
 
 
@@ -76,22 +80,20 @@ class PlausibilityMeter:
         """
         if original_ab.shape != result_ab.shape or original_ab.shape[-1] != 2:
             raise ValueError(f"ab of shapes {original_ab.shape} and {result_ab.shape} can't be compared")
-        chromas = [np.hypot(ab[..., 0], ab[..., 1]) for ab in (original_ab, result_ab)]
-        hues = [np.degrees(np.arctan2(ab[..., 1], ab[..., 0])) for ab in (original_ab, result_ab)]
-        magentas = [is_magenta(hue, chroma) for hue, chroma in zip(hues, chromas, strict=True)]
-        false = int(np.count_nonzero(magentas[1] & (chromas[0] < GREY_CHROMA)))
+        original, result = _Colours(original_ab), _Colours(result_ab)
+        false = int(np.count_nonzero(result.magenta & (original.chroma < GREY_CHROMA)))
         # The cosine of the angle between them, without its division.
-        product = (original_ab * result_ab).sum(axis=-1)
-        coloured = (chromas[0] > COLOR_CHROMA) & (chromas[1] > COLOR_CHROMA)
+        product = original.a * result.a + original.b * result.b
+        coloured = (original.chroma > COLOR_CHROMA) & (result.chroma > COLOR_CHROMA)
 
         self.pictures += 1
-        self._pixels += chromas[0].size
+        self._pixels += product.size
         self._false += false
-        self._spotted += false > SPOTTED_SHARE * chromas[0].size
-        self._wrong += int(np.count_nonzero(coloured & (product < _LIMIT * chromas[0] * chromas[1])))
-        for i in range(2):
-            self._magenta[i] += np.count_nonzero(magentas[i])
-            self._palettes[i] += np.bincount(_cells(hues[i], chromas[i]), minlength=self._palettes.shape[1])
+        self._spotted += false > SPOTTED_SHARE * product.size
+        self._wrong += int(np.count_nonzero(coloured & (product < _LIMIT * original.chroma * result.chroma)))
+        for i, colours in enumerate((original, result)):
+            self._magenta[i] += np.count_nonzero(colours.magenta)
+            self._palettes[i] += np.bincount(colours.cells(), minlength=self._palettes.shape[1])
 
     def merge(self, other: PlausibilityMeter) -> None:
         """Count the pictures of `other` as well."""
@@ -121,11 +123,37 @@ class PlausibilityMeter:
             palette_distance=jensen_shannon_distance(*self._palettes),
         )
 
+    def grey_scores(self) -> PlausibilityScores:
+        """What results without any colour would have scored: only their palette is wrong."""
+        grey = np.zeros_like(self._palettes[0])
+        grey[0] = self._pixels
+        distance = jensen_shannon_distance(self._palettes[0], grey)
+        return replace(
+            self.scores(), false_magenta=0.0, spotted=0, magenta=0.0, wrong_hue=0.0, palette_distance=distance
+        )
 
-def is_magenta(hue: npt.NDArray[np.float32], chroma: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Where colours are magenta: hue in degrees and chroma in Lab units, of one shape."""
-    low, high = MAGENTA_HUES
-    return (chroma > MAGENTA_CHROMA) & (hue >= low) & (hue <= high)
+
+class _Colours:
+    """What is counted of a picture's colours, (h, w) each.
+
+    Args:
+        ab: (h, w, 2) in Lab units.
+    """
+
+    def __init__(self, ab: Ab) -> None:
+        self.a, self.b = np.ascontiguousarray(ab[..., 0]), np.ascontiguousarray(ab[..., 1])
+        self.chroma = np.sqrt(self.a * self.a + self.b * self.b)
+        self.hue = np.arctan2(self.b, self.a) * np.float32(180 / math.pi)
+        low, high = MAGENTA_HUES
+        self.magenta = (self.chroma > MAGENTA_CHROMA) & (self.hue >= low) & (self.hue <= high)
+
+    def cells(self) -> npt.NDArray[np.int32]:
+        """Which bin of the palette each pixel is in, (pixels,)."""
+        step = np.minimum((self.chroma.ravel() / _CHROMA_STEP).astype(np.int32), len(_ROWS) - 1)
+        row = _ROWS[step]
+        column = ((self.hue.ravel() + 180) * np.float32(HUE_BINS / 360)).astype(np.int32)
+        column[column == HUE_BINS] = 0  # 180° is −180°
+        return np.where(row == 0, 0, row * HUE_BINS + column)
 
 
 def jensen_shannon_distance(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> float:
@@ -141,10 +169,3 @@ def jensen_shannon_distance(first: npt.NDArray[np.int64], second: npt.NDArray[np
 def _divergence(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
     met = p > 0
     return float((p[met] * np.log2(p[met] / q[met])).sum())
-
-
-def _cells(hue: npt.NDArray[np.float32], chroma: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Which bin of the palette each pixel is in, (pixels,)."""
-    row = np.searchsorted(np.array(CHROMA_EDGES, np.float32), chroma.ravel(), side="right")
-    column = np.floor((hue.ravel() + 180) * (HUE_BINS / 360)).astype(np.intp) % HUE_BINS
-    return np.where(row == 0, 0, row * HUE_BINS + column)

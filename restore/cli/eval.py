@@ -231,4 +231,10 @@ def _table(result: Evaluation, plain: bool) -> Table:
     row("ab RMSE", model.ab_rmse, grey.ab_rmse)
     row("AuC, %", model.auc, grey.auc)
     row("AuC rebalanced, %", model.auc_rebalanced, grey.auc_rebalanced)
+    seen, unseen = scores.plausibility, scores.grey_plausibility
+    row("false magenta, % of pixels", seen.false_magenta, unseen.false_magenta)
+    row("  pictures with more than 5 %", seen.spotted, unseen.spotted, digits=0)
+    row("magenta, % of pixels", seen.magenta, unseen.magenta, f"{seen.original_magenta:.2f}")
+    row("wrong hue, % of pixels", seen.wrong_hue, unseen.wrong_hue)
+    row("palette distance", seen.palette_distance, unseen.palette_distance, "0.000", digits=3)
     return table

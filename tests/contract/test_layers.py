@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("matrix", "memory", "model_files", "files", "progress", "stopping", "threads", "tone"),
+    ("matrix", "memory", "model_files", "files", "plausibility", "progress", "stopping", "threads", "tone"),
     ("color",),
     ("walk",),
     ("networks",),
