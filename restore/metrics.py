@@ -23,11 +23,11 @@ Rgb = npt.NDArray[np.uint8]
 Ab = npt.NDArray[np.float32]
 
 PROTOCOL = (
-    "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; all else with the short "
-    "side reduced to 256 px by area averaging (never enlarged), pooled over pixels: ab RMSE (over both channels), AuC; "
-    "magenta: hue -75 to 15 degrees and chroma above 18, false where the original's is below 10; wrong hue: more than "
-    "60 degrees off where both chromas are above 15, of all pixels; palette distance: Jensen-Shannon, to base 2, of the "
-    "joint histograms of 20 hues and 10 chromas"
+    "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; all else with the "
+    "short side reduced to 256 px by area averaging (never enlarged), pooled over pixels: ab RMSE (over both "
+    "channels), AuC; magenta: hue -75 to 15 degrees and chroma above 18, false where the original's is below 10; "
+    "wrong hue: more than 60 degrees off where both chromas are above 15, of all pixels; palette distance: "
+    "Jensen-Shannon, to base 2, of the joint histograms of 20 hues and 10 chromas"
 )
 AB_SHORT_SIDE = 256
 
