@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,27 @@ FloatArray = npt.NDArray[np.float32]
 VIVIDNESS: dict[Style, float] = {"natural": 18.0, "vivid": 36.0}
 
 
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Quantised colours, where a model guesses how likely each is.
+
+    Args:
+        bins: (Q, 2) ab in Lab units.
+        weights: (Q,) class weights of the loss that it was trained by.
+    """
+
+    bins: FloatArray
+    weights: FloatArray
+
+    def doubt(self, ab: FloatArray, shares: FloatArray) -> FloatArray:
+        """How far ab is expected to be from the truth, as `restore.networks.ClassesHead.doubt`: (N, 2, h, w) in Lab
+        units and (N, h, w, Q) to (N, 1, h, w)."""
+        points = ab.transpose(0, 2, 3, 1)
+        squared = np.square(points).sum(-1, keepdims=True) - 2 * (points @ self.bins.T)
+        squared += np.square(self.bins).sum(1)
+        return np.asarray(np.einsum("nhwq,nhwq->nhw", shares, np.sqrt(squared.clip(0))), np.float32)[:, None]
+
+
 class ColorModel(Protocol):
     """Anything that guesses ab from a small picture of luma. Arrays go in and come out, whatever runs inside."""
 
@@ -24,8 +46,8 @@ class ColorModel(Protocol):
     working_size: int
     size_multiple: int
     """The working size has to be a multiple of this."""
-    knows_doubt: bool
-    """Whether it can say how sure it is."""
+    classes: Classes | None
+    """What its distribution is over; None for a model that guesses one colour, and can't say how sure it is."""
 
     @property
     def runtime(self) -> Runtime:
@@ -57,8 +79,11 @@ class ColorModel(Protocol):
 
         Args:
             doubt: (N, 3, h, w) instead: a, b, and how far they are expected to be from the truth, in Lab units. Asked
-                for only where `knows_doubt`.
+                for only where it has `classes`.
         """
+
+    def distribution(self, luma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same ab, and the shares that the `classes` are thought to have in nature, (N, h, w, Q) float32."""
 
 
 def choose_vividness(

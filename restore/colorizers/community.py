@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from restore.colorizers.base import FloatArray, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.errors import MissingDependencyError, ModelError
 from restore.model_files import sha256
@@ -27,7 +27,7 @@ class CommunityColorModel:
     """A published DDColor, tiny or large, ready to colour."""
 
     runtime: Runtime = "torch"
-    knows_doubt = False
+    classes: Classes | None = None
     size_multiple = 32
 
     def __init__(self, path: Path, style: Style | None = None) -> None:
@@ -70,6 +70,9 @@ class CommunityColorModel:
             # It was trained on grey RGB, the L of Lab with ab of zero turned back: that is the luma, thrice.
             grey = torch.from_numpy(luma)[:, None].expand(-1, 3, -1, -1).to(self._device, self._dtype)
             return self._model(grey).float().cpu().numpy()
+
+    def distribution(self, luma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        raise AssertionError("asked for only where there are classes")
 
 
 def _load(path: Path) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
-from restore.colorizers.base import FloatArray, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.errors import UsageError
 from restore.model_files import sha256
@@ -67,7 +69,7 @@ class NetworkColorModel:
         self.name = name
         self.sha256 = digest
         self.working_size = model.config.working_size
-        self.knows_doubt = isinstance(model.head, ClassesHead)
+        self.classes = _classes(model)
         self.size_multiple = int(model.generator.input_multiple)  # type: ignore[arg-type]
         self._reference = copy.deepcopy(model).eval().requires_grad_(False)
         fold_batch_norms(self._reference.generator)
@@ -119,14 +121,38 @@ class NetworkColorModel:
         self._model.head.to(self._device)
 
     def predict(self, luma: FloatArray, doubt: bool = False) -> FloatArray:
-        try:
-            with torch.inference_mode():
-                lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
-                scaled = scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
-                return self._model(scaled, doubt).cpu().numpy()
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise
+        with _computing():
+            return self._model(self._input(luma), doubt).cpu().numpy()
+
+    def distribution(self, luma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        model = self._model
+        assert isinstance(model.head, ClassesHead)
+        with _computing():
+            scaled = self._input(luma)
+            raw = model.raw(scaled)
+            ab, shares = model.head.decode(raw, model.at_output(scaled)), model.head.shares(raw)
+            return ab.cpu().numpy(), shares.cpu().numpy()
+
+    def _input(self, luma: FloatArray) -> torch.Tensor:
+        lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
+        return scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise
+
+
+def _classes(model: Model) -> Classes | None:
+    head = model.head
+    if not isinstance(head, ClassesHead):
+        return None
+    return Classes(head.bins.cpu().numpy().copy(), head.weights.cpu().numpy().copy())
 
 
 def _choose_dtype(device: torch.device) -> torch.dtype:

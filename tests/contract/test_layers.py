@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("matrix", "memory", "model_files", "files", "plausibility", "progress", "stopping", "threads", "tone"),
+    ("matrix", "memory", "model_files", "files", "progress", "stopping", "threads", "tone"),
+    ("plausibility", "soft_labels"),
     ("color",),
     ("walk",),
     ("networks",),
     ("checkpoint",),
-    ("colorizers", "merge", "metrics", "sources", "sheet"),
+    ("colorizers", "cross_entropy", "merge", "metrics", "sources", "sheet"),
     ("heatmap", "calibration"),
     ("report", "film_metrics"),
     ("photos", "video", "evaluate"),
