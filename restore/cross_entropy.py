@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.color import lab_from_array
+from restore.resize import squared
 from restore.soft_labels import rows_of, soft_labels
 
 FloatArray = npt.NDArray[np.float32]
@@ -98,7 +99,5 @@ def true_ab(rgb: Rgb, size: int, height: int, width: int) -> FloatArray:
         rgb: (H, W, 3).
         height, width: of the guess; `size` is a multiple of both.
     """
-    smaller = rgb.shape[0] > size or rgb.shape[1] > size
-    view = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    ab = np.ascontiguousarray(lab_from_array(np.asarray(view, np.uint8))[..., 1:])
+    ab = np.ascontiguousarray(lab_from_array(squared(rgb, size))[..., 1:])
     return np.asarray(cv2.resize(ab, (width, height), interpolation=cv2.INTER_AREA), np.float32)

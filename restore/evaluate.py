@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -18,14 +17,14 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore import __version__
-from restore.calibration import Calibration
 from restore.colorizers import Engine, load_engine
+from restore.colorizers.base import FloatArray
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
-from restore.merge import enlarged_doubt, merge_rgb, shrink_luma, small_chroma
-from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
+from restore.measures import Figures, Guess, Measures
+from restore.merge import merge_rgb, shrink_luma, small_chroma
+from restore.metrics import PhotoScores, Rgb, is_grey
 from restore.options import MAX_SATURATION, EngineOptions
-from restore.plausibility import PlausibilityScores
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
 
@@ -34,8 +33,6 @@ _SHEET_ROWS = 12
 _SHEET_CELL = 224
 _DECODERS = 2
 _AHEAD = 8  # pictures decoded before they are needed
-
-# A picture is grey when hardly any pixel (one in a thousand) has channels further apart than JPEG leaves them.
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class EvalOptions:
         report: a JSON file.
         sheet: a PNG with samples: grey, ours, original.
         calibration: measure also whether the model errs as much as it says.
+        frechet: measure also the Fréchet distance over the packaged encoder's features, which takes time.
+        inception: measure also FID, with the weights in this file.
     """
 
     data: Path
@@ -58,6 +57,8 @@ class EvalOptions:
     report: Path | None = None
     sheet: Path | None = None
     calibration: bool = False
+    frechet: bool = False
+    inception: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.saturation <= MAX_SATURATION:
@@ -84,59 +85,36 @@ class Evaluation:
 
     Args:
         broken: pictures that could not be read.
-        grey: names of originals without colour; they say nothing about colouring, and are not in the scores.
-        calibration: doubt and error of the pictures' pixels, where it was asked for.
+        grey: names of originals without colour; they say nothing about colouring, and are not in the figures.
     """
 
-    scores: PhotoScores
+    figures: Figures
     broken: list[Broken]
     grey: list[str]
     engine: dict[str, Any]
     options: EvalOptions
     engine_options: EngineOptions
-    calibration: Calibration | None = None
+
+    @property
+    def scores(self) -> PhotoScores:
+        """What is always measured."""
+        return self.figures.photos
 
     def as_json(self) -> dict[str, Any]:
-        """The report; figures that are not finite become null, which JSON can say."""
-        scores = self.scores
+        """The report."""
         options = {**asdict(self.options), **asdict(self.engine_options)}
-        facts = {
+        return {
             "version": __version__,
             "command": "eval photos",
-            "protocol": PROTOCOL,
-            "pictures": scores.count,
+            "protocol": self.figures.protocol,
+            "pictures": self.scores.count,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
             "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
-            "scores": {
-                "model": finite(asdict(scores.model)) | believable(scores.plausibility),
-                "grey": finite(asdict(scores.grey)) | believable(scores.grey_plausibility),
-                "originals": {
-                    "colorfulness": scores.original_colorfulness,
-                    "colorfulness_abs": scores.original_colorfulness_abs,
-                    "magenta": scores.plausibility.original_magenta,
-                },
-                "colorfulness_percent": finite({"": scores.colorfulness_percent})[""],
-            },
+            **self.figures.as_json(),
             "broken": [asdict(broken) for broken in self.broken],
             "grey_originals": self.grey,
         }
-        if self.calibration:
-            correlation = finite({"rank_correlation": self.calibration.rank_correlation()})
-            facts["calibration"] = correlation | {"groups": [asdict(group) for group in self.calibration.groups()]}
-        return facts
-
-
-def finite(figures: dict[str, float]) -> dict[str, float | None]:
-    """None for what JSON has no word for."""
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
-
-
-def believable(scores: PlausibilityScores) -> dict[str, float | None]:
-    """As they stand in a report, beside the other figures of one way of colouring."""
-    figures = asdict(scores) | {"magenta_ratio": scores.magenta_ratio}
-    del figures["original_magenta"]
-    return finite(figures)
 
 
 @dataclass
@@ -216,27 +194,28 @@ def evaluate_photos(
     if options.count is not None and options.count < len(source):
         chosen = np.random.default_rng(options.seed).permutation(len(source))[: options.count]
         source = source.select(np.sort(chosen))
+    if options.calibration and engine_options.calm:
+        raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
     engine = load_engine(engine_options)
-    calibration = Calibration() if options.calibration else None
-    if calibration:
-        engine.check_knows_doubt("--calibration")
-        if engine_options.calm:
-            raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
+    measures = Measures(engine, options.calibration, options.frechet, options.inception)
     intake = _Intake(source, engine.size)
-    meter = PhotoMeter()
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
 
     samples = intake.samples()
     while group := list(islice(samples, engine.batch)):
-        for sample, coloured in zip(group, _colour(engine, group, options.saturation, calibration), strict=True):
+        for sample, (coloured, guess) in zip(group, _coloured(engine, group, options), strict=True):
             # Spread over the data: the next row once so many pictures have gone by.
-            if options.sheet and meter.count * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
+            if (
+                options.sheet
+                and measures.photos.count * _SHEET_ROWS >= len(rows) * len(source)
+                and len(rows) < _SHEET_ROWS
+            ):
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
-            meter.add(sample.original, coloured, sample.luma)
+            measures.add(sample.original, sample.luma, coloured, guess)
         if on_progress:
-            on_progress(meter.count + len(intake.broken) + len(intake.grey), len(source))
-    if meter.count == 0:
+            on_progress(measures.photos.count + len(intake.broken) + len(intake.grey), len(source))
+    if measures.photos.count == 0:
         raise InputError(
             f"{options.data} has no picture that can be measured: "
             f"{len(intake.broken)} can't be read, {len(intake.grey)} have no colour",
@@ -247,7 +226,7 @@ def evaluate_photos(
     facts = {
         name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
     }
-    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options, calibration)
+    result = Evaluation(measures.figures(), intake.broken, intake.grey, facts, options, engine_options)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
     if options.report:
@@ -256,15 +235,18 @@ def evaluate_photos(
     return result
 
 
-def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
-    guesses = engine.predict([sample.view for sample in group], doubt=calibration is not None)
-    for sample, guess in zip(group, guesses, strict=True):
-        coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], saturation))
-        rgb = np.asarray(coloured, np.uint8)
-        if calibration:
-            error = np.linalg.norm(reduced_ab(rgb) - reduced_ab(sample.original), axis=2)
-            calibration.add(enlarged_doubt(sample.view, guess[2], *error.shape), error)
-        yield rgb
+def _coloured(engine: Engine, group: list[_Sample], options: EvalOptions) -> Iterator[tuple[Rgb, Guess]]:
+    """Results, (H, W, 3) each, and what they are made of."""
+    views = [sample.view for sample in group]
+    guesses: Sequence[tuple[FloatArray, FloatArray | None]] = (
+        [(guess, None) for guess in engine.predict(views)]
+        if engine.classes is None
+        else engine.distributions(views, doubt=options.calibration)
+    )
+    for sample, (guess, shares) in zip(group, guesses, strict=True):
+        coloured = merge_rgb(sample.luma, small_chroma(sample.view, guess[:2], options.saturation))
+        doubt = guess[2] if options.calibration else None
+        yield np.asarray(coloured, np.uint8), Guess(sample.view, doubt, shares)
 
 
 def _thumbnails(*pictures: Rgb) -> tuple[Rgb, Rgb, Rgb]:

@@ -19,9 +19,10 @@ from PIL import Image
 from restore import __version__
 from restore.colorizers import Engine
 from restore.errors import InputError, UsageError
-from restore.evaluate import Broken, check_target, finite
+from restore.evaluate import Broken, check_target
 from restore.files import write_atomically
 from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, FrameFigures, Steadiness, compare
+from restore.measures import finite
 from restore.options import EngineOptions, VideoOptions
 from restore.threads import ahead, map_in_threads, processors
 from restore.tone import find_tone, has_color

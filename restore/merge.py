@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from restore.color import cbcr_from_ab
 from restore.matrix import BT601, Matrix
+from restore.resize import squared
 
 FloatArray = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -54,9 +55,7 @@ def shrink_luma(luma: Luma, size: int) -> FloatArray:
     while height % 2 == width % 2 == 0 and min(height, width) >= 4 * size:
         height, width = height // 2, width // 2
         shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
-    smaller = height > size or width > size
-    small = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return np.asarray(small, np.float32) / np.float32(np.iinfo(luma.dtype).max)
+    return np.asarray(squared(shrunk, size), np.float32) / np.float32(np.iinfo(luma.dtype).max)
 
 
 def _mean(values: FloatArray, radius: int) -> FloatArray:
