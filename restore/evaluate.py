@@ -197,6 +197,7 @@ def evaluate_photos(
     if options.calibration and engine_options.calm:
         raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
     engine = load_engine(engine_options)
+    done = 0
     measures = Measures(engine, options.calibration, options.frechet, options.inception)
     intake = _Intake(source, engine.size)
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
@@ -205,17 +206,14 @@ def evaluate_photos(
     while group := list(islice(samples, engine.batch)):
         for sample, (coloured, guess) in zip(group, _coloured(engine, group, options), strict=True):
             # Spread over the data: the next row once so many pictures have gone by.
-            if (
-                options.sheet
-                and measures.photos.count * _SHEET_ROWS >= len(rows) * len(source)
-                and len(rows) < _SHEET_ROWS
-            ):
+            if options.sheet and done * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
             measures.add(sample.original, sample.luma, coloured, guess)
+            done += 1
         if on_progress:
-            on_progress(measures.photos.count + len(intake.broken) + len(intake.grey), len(source))
-    if measures.photos.count == 0:
+            on_progress(done + len(intake.broken) + len(intake.grey), len(source))
+    if done == 0:
         raise InputError(
             f"{options.data} has no picture that can be measured: "
             f"{len(intake.broken)} can't be read, {len(intake.grey)} have no colour",
