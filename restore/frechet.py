@@ -8,7 +8,7 @@ and FID's own, where its weights are given as a file. PyTorch is imported only w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,20 +57,25 @@ class Moments:
         return (self._products - self.count * np.outer(mean, mean)) / (self.count - 1)
 
 
-def frechet_distance(first: Moments, second: Moments) -> float:
-    """Squared Fréchet distance between the normal distributions of two sets: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½).
+def frechet_distances(reference: Moments, others: Sequence[Moments]) -> list[float]:
+    """Squared Fréchet distances between the normal distribution of one set and those of others:
+    |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½).
 
     Σ₁Σ₂ has the eigenvalues of the symmetric Σ₁^½ Σ₂ Σ₁^½, so no root of a general matrix is needed. Not a number where
     a set has fewer than two vectors.
     """
-    if min(first.count, second.count) < 2:
-        return math.nan
-    one, other = first.covariance(), second.covariance()
-    values, vectors = np.linalg.eigh(one)
+    if min(moments.count for moments in (reference, *others)) < 2:
+        return [math.nan] * len(others)
+    own, own_mean = reference.covariance(), reference.mean()
+    values, vectors = np.linalg.eigh(own)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
-    offset = np.square(first.mean() - second.mean()).sum()
-    return float(max(0.0, offset + np.trace(one) + np.trace(other) - 2 * cross))
+    distances = []
+    for other in others:
+        covariance = other.covariance()
+        cross = np.sqrt(np.linalg.eigvalsh(root @ covariance @ root).clip(0)).sum()
+        offset = np.square(own_mean - other.mean()).sum()
+        distances.append(float(max(0.0, offset + np.trace(own) + np.trace(covariance) - 2 * cross)))
+    return distances
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,7 @@ class FrechetMeter:
 
     def scores(self) -> FrechetScores:
         """The figures so far."""
-        model, grey = (frechet_distance(self._original, moments) for moments in (self._model, self._grey))
-        return FrechetScores(self._original.count, model, grey)
+        return FrechetScores(self._original.count, *frechet_distances(self._original, (self._model, self._grey)))
 
 
 def packaged_features(option: str, device: str) -> LookAt:

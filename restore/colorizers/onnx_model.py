@@ -181,7 +181,8 @@ def _info(session: Any, path: Path) -> OnnxInfo:
 
 
 def _classes(bins: list[list[float]] | None, weights: list[float] | None) -> Classes | None:
-    if bins is None or weights is None:
+    """None for neither. Raises ValueError, TypeError: they are no such numbers, or not as many of both."""
+    if bins is None and weights is None:
         return None
     classes = Classes(np.array(bins, np.float32), np.array(weights, np.float32))
     if classes.bins.shape != (len(classes.weights), 2) or not (classes.weights > 0).all():

@@ -15,6 +15,7 @@ from restore.networks.published import read_tensors
 
 _CLASSES = 1008  # of the network of 2015-12-05
 _SIDE = 299
+_WANTED = "Give pt_inception-2015-12-05-6726825d.pth, as pytorch-fid publishes it"
 
 
 class _PoolsAnew:
@@ -74,11 +75,10 @@ class InceptionFeatures(nn.Module):
         features = cls()
         try:
             features.network.load_state_dict(read_tensors(path))
+        except InputError as error:
+            raise InputError(error.message, _WANTED) from error
         except RuntimeError as error:
-            raise InputError(
-                f"{path} does not hold the weights of FID's Inception network",
-                "Give pt_inception-2015-12-05-6726825d.pth, as pytorch-fid publishes it",
-            ) from error
+            raise InputError(f"{path} does not hold the weights of FID's Inception network", _WANTED) from error
         return features.eval().requires_grad_(False)
 
     def forward(self, rgb: Tensor) -> Tensor:

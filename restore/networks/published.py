@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         InputError: it can't be read, or holds something else.
     """
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of archives of another kind: they are refused below
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
             f"weights {path} can't be read: {(str(error) or 'it is cut short').splitlines()[0]}"
