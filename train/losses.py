@@ -7,10 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restore.color import lab_to_rgb, unscale_l
-
-_NEIGHBOURS = 5
-_SIGMA = 5.0
-_EXTENT = 110  # the lookup table reaches from −110 to 110 in steps of one unit
+from restore.soft_labels import EXTENT, soft_labels
 
 
 def at_size(ab: Tensor, height: int, width: int) -> Tensor:
@@ -19,23 +16,18 @@ def at_size(ab: Tensor, height: int, width: int) -> Tensor:
 
 
 class SoftLabels:
-    """Soft encoding of ab over the five nearest bins, Gaussian of σ = 5 (Zhang et al. 2016, section 2.1).
-
-    A table over ab in whole units makes it a lookup: (221 · 221, 5) bins and shares.
-    """
+    """The table of `restore.soft_labels` on the device of `bins`: (221 · 221, 5) bins and shares."""
 
     def __init__(self, bins: Tensor) -> None:
-        axis = torch.arange(-_EXTENT, _EXTENT + 1, dtype=torch.float32, device=bins.device)
-        grid = torch.cartesian_prod(axis, axis)
-        distance, self.nearest = torch.cdist(grid, bins).topk(_NEIGHBOURS, largest=False)
-        share = torch.exp(-0.5 * (distance / _SIGMA) ** 2) + 1e-12
-        self.shares = share / share.sum(1, keepdim=True)
+        table = soft_labels(bins.cpu().numpy())
+        self.nearest = torch.from_numpy(table.nearest).to(bins.device)
+        self.shares = torch.from_numpy(table.shares).to(bins.device)
         self.count = len(bins)
 
     def rows(self, ab: Tensor) -> Tensor:
         """(N, 2, h, w) in Lab units to rows of the table, (N·h·w,)."""
-        whole = ab.round().clamp(-_EXTENT, _EXTENT).long() + _EXTENT
-        return (whole[:, 0] * (2 * _EXTENT + 1) + whole[:, 1]).flatten()
+        whole = ab.round().clamp(-EXTENT, EXTENT).long() + EXTENT
+        return (whole[:, 0] * (2 * EXTENT + 1) + whole[:, 1]).flatten()
 
     def prior(self, rows: Tensor) -> Tensor:
         """Summed shares of each bin, (Q,)."""

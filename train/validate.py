@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,9 @@ import torch
 from PIL import Image
 
 from restore.colorizers import Engine
+from restore.colorizers.base import FloatArray
 from restore.colorizers.network import NetworkColorModel
+from restore.cross_entropy import CrossEntropy, CrossEntropyMeter, true_ab
 from restore.errors import InputError
 from restore.merge import merge_rgb
 from restore.metrics import PhotoMeter, PhotoScores, is_grey
@@ -21,7 +24,7 @@ from restore.networks import Model
 from restore.options import EngineOptions
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource
-from restore.stills import colorize
+from restore.stills import guess_shares, look
 from train import distributed
 from train.config import TrainConfig
 
@@ -41,6 +44,18 @@ class Scores:
     rank: float
 
 
+class _Coloured(NamedTuple):
+    """A held-out picture: (H, W, 3) each, and the distribution (h, w, Q) where the model guesses one."""
+
+    grey: Rgb
+    ours: Rgb
+    original: Rgb
+    shares: FloatArray | None
+
+    def thumbnails(self) -> list[Rgb]:
+        return [thumbnail(picture, _CELL) for picture in (self.grey, self.ours, self.original)]
+
+
 class Validation:
     """Held-out pictures, decoded anew each time (memory stays flat)."""
 
@@ -53,35 +68,42 @@ class Validation:
 
         Processes that train together share the pictures out among them, and all return the same scores.
         """
-        meter = PhotoMeter()
-        rows: list[list[Rgb]] = []
-        for triple in self._coloured(model, distributed.rank(), distributed.processes()):
-            grey, coloured, original = triple
-            meter.add(original, coloured, np.ascontiguousarray(grey[..., 0]))
+        meter, rows = PhotoMeter(), list[list[Rgb]]()
+        engine = self._engine(model)
+        classes = engine.classes
+        entropy = CrossEntropyMeter(classes.bins, classes.weights) if classes else None
+        for held in self._coloured(engine, distributed.rank(), distributed.processes()):
+            meter.add(held.original, held.ours, np.ascontiguousarray(held.grey[..., 0]))
+            if entropy and held.shares is not None:
+                entropy.add(held.shares, true_ab(held.original, engine.size, *held.shares.shape[:2]))
             if len(rows) < _SHOWN:
-                rows.append([thumbnail(picture, _CELL) for picture in triple])
-        parts = distributed.gathered((meter, rows))
-        for other, more in parts[: distributed.rank()] + parts[distributed.rank() + 1 :]:
+                rows.append(held.thumbnails())
+        parts = distributed.gathered((meter, entropy, rows))
+        for other, their_entropy, more in parts[: distributed.rank()] + parts[distributed.rank() + 1 :]:
             meter.merge(other)
+            if entropy and their_entropy:
+                entropy.merge(their_entropy)
             rows += more
         if not rows:
             raise InputError("none of the held-out pictures is a readable colour picture", "Give others with --val")
         if distributed.rank() == 0:
             _write_sheet(sheet, rows)
-        return _scores(meter.scores())
+        return _scores(meter.scores(), entropy.scores() if entropy else None)
 
     def sample(self, model: Model, sheet: Path) -> None:
         """A sample sheet alone."""
         rows = []
-        for triple in self._coloured(model, 0, 1):
-            rows.append([thumbnail(picture, _CELL) for picture in triple])
+        for held in self._coloured(self._engine(model), 0, 1):
+            rows.append(held.thumbnails())
             if len(rows) == _SHOWN:
                 break
         _write_sheet(sheet, rows)
 
-    def _coloured(self, model: Model, start: int, step: int) -> Iterator[tuple[Rgb, Rgb, Rgb]]:
-        """Grey, ours and original, each (H, W, 3), of every `step`-th picture."""
-        engine = Engine(NetworkColorModel(model, "run"), self._options)
+    def _engine(self, model: Model) -> Engine:
+        return Engine(NetworkColorModel(model, "run"), self._options)
+
+    def _coloured(self, engine: Engine, start: int, step: int) -> Iterator[_Coloured]:
+        """Every `step`-th picture."""
         for index in range(start, len(self._held_out), step):
             try:
                 with Image.open(io.BytesIO(self._held_out.read(index))) as picture:
@@ -91,8 +113,10 @@ class Validation:
             if is_grey(original):
                 continue  # its PSNR is infinite, and it says nothing of colour
             luma = np.asarray(Image.fromarray(original).convert("L"))
-            coloured = merge_rgb(luma, colorize(luma, engine))
-            yield np.repeat(luma[:, :, None], 3, axis=2), np.asarray(coloured, np.uint8), original
+            still = look(luma, engine.size)
+            ((ab, shares),) = guess_shares(engine, [still])
+            ours = np.asarray(merge_rgb(luma, still.chroma(ab)), np.uint8)
+            yield _Coloured(np.repeat(luma[:, :, None], 3, axis=2), ours, original, shares)
 
 
 def _write_sheet(sheet: Path, rows: list[list[Rgb]]) -> None:
@@ -111,8 +135,8 @@ def rank(auc_rebalanced_gain: float, ab_rmse_gain: float, colorfulness_percent: 
     return auc_rebalanced_gain + ab_rmse_gain - _COLOR_PENALTY * outside
 
 
-def _scores(scores: PhotoScores) -> Scores:
-    ours, grey = scores.model, scores.grey
+def _scores(scores: PhotoScores, entropy: CrossEntropy | None) -> Scores:
+    ours, grey, seen = scores.model, scores.grey, scores.plausibility
     value = rank(ours.auc_rebalanced - grey.auc_rebalanced, grey.ab_rmse - ours.ab_rmse, scores.colorfulness_percent)
     record = {
         "pictures": scores.count,
@@ -124,12 +148,22 @@ def _scores(scores: PhotoScores) -> Scores:
         "auc": ours.auc,
         "auc_rebalanced": ours.auc_rebalanced,
         "auc_rebalanced_gain": ours.auc_rebalanced - grey.auc_rebalanced,
+        "false_magenta": seen.false_magenta,
+        "magenta": seen.magenta,
+        "magenta_originals": seen.original_magenta,
+        "wrong_hue": seen.wrong_hue,
+        "palette_distance": seen.palette_distance,
         "rank": value,
     }
+    if entropy:
+        record |= {"cross_entropy": entropy.natural, "cross_entropy_balanced": entropy.balanced}
     text = (
         f"PSNR {ours.psnr:.2f} dB ({ours.psnr - grey.psnr:+.2f} to grey), ab RMSE {ours.ab_rmse:.2f} "
         f"({ours.ab_rmse - grey.ab_rmse:+.2f}), rebalanced AuC {ours.auc_rebalanced:.1f} "
         f"({ours.auc_rebalanced - grey.auc_rebalanced:+.1f}), "
-        f"colourfulness {scores.colorfulness_percent:.0f} % of the originals', rank {value:.2f}"
+        f"colourfulness {scores.colorfulness_percent:.0f} % of the originals', "
+        f"false magenta {seen.false_magenta:.2f} %, wrong hue {seen.wrong_hue:.1f} %, "
+        + (f"cross-entropy {entropy.natural:.3f}, balanced {entropy.balanced:.3f}, " if entropy else "")
+        + f"rank {value:.2f}"
     )
     return Scores({name: round(number, 3) for name, number in record.items()}, text, value)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from restore.cross_entropy import CrossEntropy
     from restore.evaluate import Evaluation
     from restore.evaluate_film import FilmEvaluation
     from restore.film_metrics import FilmScores
@@ -52,8 +53,19 @@ def photos(
         bool, typer.Option("--calibration", help="Measure also whether the model errs as much as it says.")
     ] = False,
     hints: Annotated[int, typer.Option(help="Tell the model so many true colours of each picture, by --seed.")] = 0,
+    frechet: Annotated[
+        bool,
+        typer.Option(
+            "--frechet",
+            help="Measure also a Frechet distance, over the features of the encoder that the extra `train` brings. "
+            "It ranks models here; it is no published FID.",
+        ),
+    ] = False,
+    inception: Annotated[
+        Path | None, typer.Option(help="Measure also FID, with the weights in this file (pt_inception-2015-12-05).")
+    ] = None,
 ) -> None:
-    """Grey colour photos, colour them again, and compare: PSNR, colourfulness, ab RMSE, AuC; all-grey beside it."""
+    """Grey colour photos, colour them again, and compare: how near, how colourful, how believable; all-grey beside."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -69,6 +81,8 @@ def photos(
         sheet=sheet,
         calibration=calibration,
         hints=hints,
+        frechet=frechet,
+        inception=inception,
     )
     messages = Console(stderr=True, highlight=False)
     with Progress(console=messages, transient=True, disable=not messages.is_terminal) as bar:
@@ -187,35 +201,42 @@ def _ratio(value: float, reference: float, digits: int) -> str:
 
 
 def _print(result: Evaluation, console: Console) -> None:
-    from restore.metrics import PROTOCOL
-
-    engine = result.engine
+    engine, figures = result.engine, result.figures
     console.print(_table(result, plain=not console.is_terminal))
     lines = [
         f"{result.scores.count} pictures; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
         f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
-        f"Protocol: {PROTOCOL}",
+        f"Protocol: {figures.protocol}",
     ]
+    if figures.cross_entropy:
+        lines.insert(0, _entropies(figures.cross_entropy))
     if result.grey:
         lines.append(f"Left out: {len(result.grey)} originals without colour")
         lines += _some([f"  {name}" for name in result.grey])
     if result.broken:
         lines.append(f"Could not be read: {len(result.broken)}")
         lines += _some([f"  {broken.path}: {broken.error}" for broken in result.broken])
-    if result.calibration:
+    if figures.calibration:
         lines += ["How far off the colour is, in Lab units, by how far off it is said to be:"]
         lines += [f"  {'said':>13s}  {'mean':>5s}  {'measured':>8s}"]
         lines += [
             f"  {f'{group.least:.1f} to {group.most:.1f}':>13s}  {group.stated:5.1f}  {group.measured:8.1f}"
-            for group in result.calibration.groups()
+            for group in figures.calibration.groups()
         ]
-        lines += [f"  rank correlation {result.calibration.rank_correlation():.3f}"]
+        lines += [f"  rank correlation {figures.calibration.rank_correlation():.3f}"]
     for path in (result.options.report, result.options.sheet):
         if path:
             lines.append(f"Written: {path}")
     for line in lines:
         say(line)
+
+
+def _entropies(figures: CrossEntropy) -> str:
+    return (
+        f"Cross-entropy, nats: natural {figures.natural:.3f}, balanced {figures.balanced:.3f}; of the best one "
+        f"guess for all pixels: {figures.natural_known:.3f} and {figures.balanced_known:.3f}"
+    )
 
 
 def _some(lines: list[str]) -> list[str]:
@@ -246,6 +267,19 @@ def _table(result: Evaluation, plain: bool) -> Table:
     row("ab RMSE", model.ab_rmse, grey.ab_rmse)
     row("AuC, %", model.auc, grey.auc)
     row("AuC rebalanced, %", model.auc_rebalanced, grey.auc_rebalanced)
-    if result.hints:
-        row(f"error at {result.options.hints} hints, ab", result.hints.mean_error, result.hints.mean_chroma)
+    if result.figures.hints:
+        told = result.figures.hints
+        row(f"error at {result.options.hints} hints, ab", told.mean_error, told.mean_chroma)
+    seen, unseen = scores.plausibility, scores.grey_plausibility
+    row("false magenta, % of pixels", seen.false_magenta, unseen.false_magenta)
+    row("  pictures with more than 5 %", seen.spotted, unseen.spotted, digits=0)
+    row("magenta, % of pixels", seen.magenta, unseen.magenta, f"{seen.original_magenta:.2f}")
+    row("wrong hue, % of pixels", seen.wrong_hue, unseen.wrong_hue)
+    row("palette distance", seen.palette_distance, unseen.palette_distance, digits=3)
+    for name, distances in (
+        ("Frechet distance, packaged encoder", result.figures.frechet),
+        ("FID", result.figures.fid),
+    ):
+        if distances:
+            row(name, distances.model, distances.grey)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,27 @@ FloatArray = npt.NDArray[np.float32]
 VIVIDNESS: dict[Style, float] = {"natural": 18.0, "vivid": 36.0}
 
 
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Quantised colours, where a model guesses how likely each is.
+
+    Args:
+        bins: (Q, 2) ab in Lab units.
+        weights: (Q,) class weights of the loss that it was trained by.
+    """
+
+    bins: FloatArray
+    weights: FloatArray
+
+    def doubt(self, ab: FloatArray, shares: FloatArray) -> FloatArray:
+        """How far ab is expected to be from the truth, as `restore.networks.ClassesHead.doubt`: (N, 2, h, w) in Lab
+        units and (N, h, w, Q) to (N, 1, h, w)."""
+        points = ab.transpose(0, 2, 3, 1)
+        squared = np.square(points).sum(-1, keepdims=True) - 2 * (points @ self.bins.T)
+        squared += np.square(self.bins).sum(1)
+        return np.asarray(np.einsum("nhwq,nhwq->nhw", shares, np.sqrt(squared.clip(0))), np.float32)[:, None]
+
+
 class ColorModel(Protocol):
     """Anything that guesses ab from a small picture of luma. Arrays go in and come out, whatever runs inside."""
 
@@ -25,8 +47,8 @@ class ColorModel(Protocol):
     working_size: int
     size_multiple: int
     """The working size has to be a multiple of this."""
-    knows_doubt: bool
-    """Whether it can say how sure it is."""
+    classes: Classes | None
+    """What its distribution is over; None for a model that guesses one colour, and can't say how sure it is."""
     takes_hints: bool
     """Whether it can be told colours."""
     knows_eras: bool
@@ -68,11 +90,17 @@ class ColorModel(Protocol):
 
         Args:
             doubt: (N, 3, h, w) instead: a, b, and how far they are expected to be from the truth, in Lab units. Asked
-                for only where `knows_doubt`.
+                for only where it has `classes`.
             hints: (N, 3, S, S): a and b in Lab units and a mask of 0 and 1, all 0 where nothing is told, as
                 `restore.hints.draw_hints` gives them. Given only where `takes_hints`.
             eras: of each picture; None is `period` for all. Without `knows_eras` they count for nothing.
         """
+
+    def distribution(
+        self, luma: FloatArray, hints: FloatArray | None = None, eras: Sequence[Era] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """The same ab, and the shares that the `classes` are thought to have in nature, after the eras' palettes,
+        (N, h, w, Q) float32."""
 
 
 def choose_vividness(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from restore.colorizers.base import FloatArray, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.errors import MissingDependencyError, ModelError
 from restore.model_files import sha256
@@ -28,7 +28,8 @@ class CommunityColorModel:
     """A published DDColor, tiny or large, ready to colour."""
 
     runtime: Runtime = "torch"
-    knows_doubt = takes_hints = knows_eras = False
+    classes: Classes | None = None
+    takes_hints = knows_eras = False
     size_multiple = 32
 
     def __init__(self, path: Path, style: Style | None = None) -> None:
@@ -77,6 +78,11 @@ class CommunityColorModel:
             # It was trained on grey RGB, the L of Lab with ab of zero turned back: that is the luma, thrice.
             grey = torch.from_numpy(luma)[:, None].expand(-1, 3, -1, -1).to(self._device, self._dtype)
             return self._model(grey).float().cpu().numpy()
+
+    def distribution(
+        self, luma: FloatArray, hints: FloatArray | None = None, eras: Sequence[Era] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        raise AssertionError("asked for only where there are classes")
 
 
 def _load(path: Path) -> Any:

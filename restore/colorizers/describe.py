@@ -93,7 +93,7 @@ def _describe_onnx(path: Path) -> Description:
         working_size=info.working_size,
         size_multiple=info.size_multiple,
         styles=tuple(VIVIDNESS) if info.has_styles else (),
-        knows_doubt=exported.knows_doubt,
+        knows_doubt=exported.classes is not None,
         takes_hints=exported.takes_hints,
         licence=info.licence,
         network={key: value for key, value in info.config.items() if key != "working_size"},

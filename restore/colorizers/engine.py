@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import numpy as np
 
-from restore.colorizers.base import ColorModel, FloatArray, check_era
+from restore.colorizers.base import Classes, ColorModel, FloatArray, check_era
 from restore.colorizers.calm import calmed
 from restore.errors import DeviceError, RestoreError, UsageError
 from restore.options import EngineOptions, Era, Runtime
@@ -18,6 +19,9 @@ from restore.threads import processors
 _CPU_BATCH, _GPU_BATCH = 4, 32
 # What PyTorch on a GPU, PyTorch on a CPU and ONNX Runtime say, each with an exception of its own.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "failed to allocate memory", "bad_alloc", "bad allocation")
+
+
+Result = TypeVar("Result")
 
 
 class Engine:
@@ -81,9 +85,14 @@ class Engine:
     def dtype(self) -> str:
         return self._model.dtype
 
+    @property
+    def classes(self) -> Classes | None:
+        """What the model's distribution is over; None for a model that guesses one colour."""
+        return self._model.classes
+
     def check_knows_doubt(self, option: str) -> None:
         """Raises UsageError where the model can't say how sure it is, which `option` asks of it."""
-        if not self._model.knows_doubt:
+        if self.classes is None:
             raise UsageError(
                 f"{option} needs a model that says how sure it is, and {self.model_name} guesses one colour only",
                 f"Leave {option} out, or take a model of recipe classes, such as default",
@@ -120,16 +129,51 @@ class Engine:
         Raises:
             DeviceError: too little memory even for one picture.
         """
-        results: list[FloatArray] = []
+        with_doubt = doubt or self._calm > 0
+        chosen = eras or [self.era] * len(lumas)
+        guesses = self._in_batches(
+            lumas,
+            lambda views, place: list(self._model.predict(views, with_doubt, _stacked(hints, place), chosen[place])),
+        )
+        return [self._finished(guess, doubt) for guess in guesses]
+
+    def distributions(
+        self,
+        lumas: Sequence[FloatArray],
+        doubt: bool = False,
+        hints: Sequence[FloatArray | None] | None = None,
+        eras: Sequence[Era] | None = None,
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """What `predict` returns, with the shares that the `classes` are thought to have in nature: (h, w, Q) float32
+        each. Asked for only where there are `classes`."""
+        classes = self.classes
+        assert classes is not None
+
+        chosen = eras or [self.era] * len(lumas)
+
+        def guess(views: FloatArray, place: slice) -> list[tuple[FloatArray, FloatArray]]:
+            ab, shares = self._model.distribution(views, _stacked(hints, place), chosen[place])
+            if doubt or self._calm > 0:
+                ab = np.concatenate((ab, classes.doubt(ab, shares)), axis=1)
+            return list(zip(ab, shares, strict=True))
+
+        return [(self._finished(ab, doubt), shares) for ab, shares in self._in_batches(lumas, guess)]
+
+    def _in_batches(
+        self, lumas: Sequence[FloatArray], ask: Callable[[FloatArray, slice], list[Result]]
+    ) -> list[Result]:
+        """What the model says to each, `batch` of them at a time, or fewer where memory asks for it.
+
+        Args:
+            ask: called with a batch, and its place among all.
+        """
+        results: list[Result] = []
         while len(results) < len(lumas):
             place = slice(len(results), len(results) + self.batch)
             group = lumas[place]
             try:
                 with self._turn:
-                    guesses = self._model.predict(
-                        np.stack(group), doubt or self._calm > 0, _stacked(hints[place]) if hints else None,
-                        eras[place] if eras else [self.era] * len(group),
-                    )
+                    guesses = ask(np.stack(group), place)
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -141,7 +185,7 @@ class Engine:
                 # Half of what just failed, for the rest of the run.
                 self.batch = len(group) // 2
                 continue
-            results += [self._finished(guess, doubt) for guess in guesses]
+            results += guesses
         return results
 
     def _finished(self, guess: FloatArray, doubt: bool) -> FloatArray:
@@ -151,10 +195,11 @@ class Engine:
         return np.concatenate((ab, guess[2:])) if doubt else ab
 
 
-def _stacked(hints: Sequence[FloatArray | None]) -> FloatArray | None:
+def _stacked(hints: Sequence[FloatArray | None] | None, place: slice) -> FloatArray | None:
     """Of a batch: (N, 3, S, S), zeros for pictures without; None where all are without."""
-    told = [drawn for drawn in hints if drawn is not None]
-    return np.stack([np.zeros_like(told[0]) if drawn is None else drawn for drawn in hints]) if told else None
+    group = hints[place] if hints else []
+    told = [drawn for drawn in group if drawn is not None]
+    return np.stack([np.zeros_like(told[0]) if drawn is None else drawn for drawn in group]) if told else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
-from restore.colorizers.base import FloatArray, choose_fitted_style, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_fitted_style, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.decoding import Decodings
 from restore.errors import UsageError
@@ -70,7 +71,7 @@ class NetworkColorModel:
         self.name = name
         self.sha256 = digest
         self.working_size = model.config.working_size
-        self.knows_doubt = isinstance(model.head, ClassesHead)
+        self.classes = _classes(model)
         self.takes_hints = model.takes_hints
         self._decodings: Decodings | None = getattr(model.head, "decodings", None)
         self._style = style
@@ -132,21 +133,45 @@ class NetworkColorModel:
         hints: FloatArray | None = None,
         eras: Sequence[Era] | None = None,
     ) -> FloatArray:
-        try:
-            with torch.inference_mode():
-                lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
-                scaled = scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
-                told = None if hints is None else scaled_hints(torch.from_numpy(hints).to(self._device))
-                return self._model(scaled, doubt, told, self._tables(eras or ["period"] * len(luma))).cpu().numpy()
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise
+        with _computing():
+            return self._model(self._input(luma), doubt, self._told(hints), self._tables(luma, eras)).cpu().numpy()
 
-    def _tables(self, eras: Sequence[Era]) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def distribution(
+        self, luma: FloatArray, hints: FloatArray | None = None, eras: Sequence[Era] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        with _computing():
+            ab, shares = self._model.distribution(self._input(luma), self._told(hints), self._tables(luma, eras))
+            return ab.cpu().numpy(), shares.cpu().numpy()
+
+    def _input(self, luma: FloatArray) -> torch.Tensor:
+        lightness = lightness_from_luma(torch.from_numpy(luma).unsqueeze(1).to(self._device))
+        return scale_l(lightness).to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _told(self, hints: FloatArray | None) -> torch.Tensor | None:
+        return None if hints is None else scaled_hints(torch.from_numpy(hints).to(self._device))
+
+    def _tables(self, luma: FloatArray, eras: Sequence[Era] | None) -> tuple[torch.Tensor, torch.Tensor] | None:
         if self._decodings is None:
             return None
-        vectors, numbers = self._decodings.tables(self._style, eras)
+        vectors, numbers = self._decodings.tables(self._style, eras or ["period"] * len(luma))
         return torch.from_numpy(vectors).to(self._device), torch.from_numpy(numbers).to(self._device)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise
+
+
+def _classes(model: Model) -> Classes | None:
+    head = model.head
+    if not isinstance(head, ClassesHead):
+        return None
+    return Classes(head.bins.cpu().numpy().copy(), head.weights.cpu().numpy().copy())
 
 
 def _choose_dtype(device: torch.device) -> torch.dtype:

@@ -105,6 +105,7 @@ def export_onnx(checkpoint: Path, output: Path, *, half: bool = False) -> None:
         "source_sha256": sha256(checkpoint),
         "vividness": "" if own is None else str(own),
         "bins": json.dumps(head.bins.tolist() if isinstance(head, ClassesHead) else None),
+        "weights": json.dumps(head.weights.tolist() if isinstance(head, ClassesHead) else None),
         "config": json.dumps(asdict(model.config)),
         "training": json.dumps(info.training),
     }

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from restore.colorizers.base import FloatArray, choose_fitted_style, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_fitted_style, choose_vividness
 from restore.decoding import Decodings
 from restore.errors import DeviceError, MissingDependencyError, ModelError
 from restore.options import Era, Runtime, Style
 
 SUFFIX = ".onnx"
 FORMAT = "restore-onnx"
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 # The graph's inputs: luma (N, 1, H, W) in [0, 1], and a number where it has styles. Its outputs, (N, 2, h, w) in Lab
 # units: colours of least cost where it has styles, else the only ones; and its own decoding where that is another.
 # Where it takes them, hints (N, 3, H, W): a and b in Lab units, and a mask; zeros tell it nothing.
@@ -43,7 +43,7 @@ class OnnxInfo:
         has_styles: whether it can be told how vivid to be.
         takes_hints: whether it can be told colours.
         decodings: of its styles and eras, where they are fitted.
-        bins: (Q, 2) ab in Lab units that its shares are those of; None for a model that guesses one colour.
+        classes: that its shares are those of; None for a model that guesses one colour.
     """
 
     name: str
@@ -55,7 +55,7 @@ class OnnxInfo:
     has_styles: bool
     takes_hints: bool
     decodings: Decodings | None
-    bins: FloatArray | None
+    classes: Classes | None
     config: dict[str, Any]
     training: dict[str, Any]
 
@@ -84,7 +84,7 @@ class OnnxColorModel:
         self.name = self.info.name
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.working_size, self.size_multiple = self.info.working_size, self.info.size_multiple
-        self.knows_doubt, self.takes_hints = self.info.bins is not None, self.info.takes_hints
+        self.classes, self.takes_hints = self.info.classes, self.info.takes_hints
         self.knows_eras = self.info.decodings is not None
         self._vividness = self.info.vividness
         self._style: Style = "vivid"
@@ -115,6 +115,22 @@ class OnnxColorModel:
         hints: FloatArray | None = None,
         eras: Sequence[Era] | None = None,
     ) -> FloatArray:
+        if not doubt:
+            return self._run(luma, hints, eras, ())[0]
+        ab, shares = self.distribution(luma, hints, eras)
+        assert self.classes is not None
+        return np.concatenate((ab, self.classes.doubt(ab, shares)), axis=1)
+
+    def distribution(
+        self, luma: FloatArray, hints: FloatArray | None = None, eras: Sequence[Era] | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        ab, shares = self._run(luma, hints, eras, (SHARES,))
+        return ab, shares
+
+    def _run(
+        self, luma: FloatArray, hints: FloatArray | None, eras: Sequence[Era] | None, beside: tuple[str, ...]
+    ) -> list[FloatArray]:
+        """ab, and other outputs."""
         feed: dict[str, Any] = {LUMA: luma[:, None]}
         if self.takes_hints:
             feed[HINTS] = np.zeros((len(luma), 3, *luma.shape[1:]), np.float32) if hints is None else hints
@@ -124,18 +140,7 @@ class OnnxColorModel:
         elif self.info.has_styles:
             feed[VIVIDNESS] = np.asarray(self._vividness or 0.0, np.float32)
         output = OWN_AB if VIVIDNESS in feed and self._vividness is None else AB
-        if not doubt:
-            return np.asarray(self._session.run([output], feed)[0], np.float32)
-        ab, shares = self._session.run([output, SHARES], feed)
-        assert self.info.bins is not None
-        return np.concatenate((ab, _doubt(ab, shares, self.info.bins)), axis=1)
-
-
-def _doubt(ab: FloatArray, shares: FloatArray, bins: FloatArray) -> FloatArray:
-    """As `restore.networks.ClassesHead.doubt`: (N, 2, h, w) and (N, h, w, Q) to (N, 1, h, w)."""
-    points = ab.transpose(0, 2, 3, 1)
-    squared = np.square(points).sum(-1, keepdims=True) - 2 * (points @ bins.T) + np.square(bins).sum(1)
-    return np.asarray(np.einsum("nhwq,nhwq->nhw", shares, np.sqrt(squared.clip(0))), np.float32)[:, None]
+        return [np.asarray(result, np.float32) for result in self._session.run([output, *beside], feed)]
 
 
 def _open(data: bytes, path: Path, threads: int | None) -> Any:
@@ -196,14 +201,24 @@ def _info(session: Any, path: Path) -> OnnxInfo:
             has_styles=VIVIDNESS in inputs or VECTORS in inputs,
             takes_hints=HINTS in inputs,
             decodings=_decodings(metadata) if VECTORS in inputs else None,
-            bins=None if (bins := json.loads(metadata["bins"])) is None else np.array(bins, np.float32),
+            classes=_classes(json.loads(metadata["bins"]), json.loads(metadata["weights"])),
             config=json.loads(metadata["config"]),
             training=json.loads(metadata["training"]),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} describes itself in a way that can't be read: {error}") from error
     wanted = {AB} | ({OWN_AB} if VIVIDNESS in inputs and info.vividness is None else set())
-    wanted |= {SHARES} if info.bins is not None else set()
+    wanted |= {SHARES} if info.classes is not None else set()
     if LUMA not in inputs or not wanted <= outputs or info.working_size < 1 or info.size_multiple < 1:
         raise ModelError(f"{path} does not fit its own description")
     return info
+
+
+def _classes(bins: list[list[float]] | None, weights: list[float] | None) -> Classes | None:
+    """None for neither. Raises ValueError, TypeError: they are no such numbers, or not as many of both."""
+    if bins is None and weights is None:
+        return None
+    classes = Classes(np.array(bins, np.float32), np.array(weights, np.float32))
+    if classes.bins.shape != (len(classes.weights), 2) or not (classes.weights > 0).all():
+        raise ValueError(f"{classes.bins.shape} bins and {classes.weights.shape} weights")
+    return classes

@@ -76,19 +76,23 @@ class Model(nn.Module):
         hints: Tensor | None = None,
         fitted: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        if not doubt and fitted is None:
+            return self.head.decode(self.raw(scaled_l, hints), self.at_output(scaled_l))
+        ab, shares = self.distribution(scaled_l, hints, fitted)
+        assert isinstance(self.head, ClassesHead)
+        return torch.cat((ab, self.head.doubt(shares, ab)), dim=1) if doubt else ab
+
+    def distribution(
+        self, scaled_l: Tensor, hints: Tensor | None = None, fitted: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """ab as `forward` gives it, and the shares of the bins that it was made of, (N, h, w, Q): heads of classes."""
+        assert isinstance(self.head, ClassesHead)
         raw, small_l = self.raw(scaled_l, hints), self.at_output(scaled_l)
-        if not isinstance(self.head, ClassesHead):
-            return self.head.decode(raw, small_l)
-        shares = None
         if fitted is None:
-            ab = self.head.decode(raw, small_l)
-        else:
-            (palette, weights), numbers = fitted[0].unbind(1), fitted[1]
-            shares = self.head.shares(raw, palette)
-            ab = self.head.decode_fitted(shares, small_l, weights, numbers)
-        if not doubt:
-            return ab
-        return torch.cat((ab, self.head.doubt(self.head.shares(raw) if shares is None else shares, ab)), dim=1)
+            return self.head.decode(raw, small_l), self.head.shares(raw)
+        (palette, weights), numbers = fitted[0].unbind(1), fitted[1]
+        shares = self.head.shares(raw, palette)
+        return self.head.decode_fitted(shares, small_l, weights, numbers), shares
 
 
 def build_model(config: ModelConfig) -> Model:

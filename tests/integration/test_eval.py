@@ -275,7 +275,7 @@ def test_calibration_is_measured_printed_and_reported(archive: Path, model: Path
     assert groups[-1]["measured"] > 1.3 * groups[0]["measured"]
     # Measuring leaves the colours as they are.
     plain = evaluate_photos(EvalOptions(archive), EngineOptions())
-    assert plain.calibration is None and plain.as_json()["scores"] == figures["scores"]
+    assert plain.figures.calibration is None and plain.as_json()["scores"] == figures["scores"]
 
     with pytest.raises(UsageError, match="Leave --calm out"):
         evaluate_photos(EvalOptions(archive, calibration=True), EngineOptions(calm=0.5))

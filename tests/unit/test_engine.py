@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from restore.colorizers import Engine, KeptEngines
-from restore.colorizers.base import FloatArray
+from restore.colorizers.base import Classes, FloatArray
 from restore.colorizers.devices import find_device
 from restore.errors import DeviceError, UsageError
 from restore.options import EngineOptions, Runtime
@@ -24,7 +24,9 @@ class Echo:
 
     name, sha256, working_size, size_multiple = "echo", "", 64, 32
     runtime: Runtime = "torch"
-    knows_doubt, takes_hints = True, False
+    # Two colours, grey and one that is 42 away from it.
+    classes: Classes | None = Classes(np.float32([[0, 0], [42, 0]]), np.float32([0.5, 2.0]))
+    takes_hints = knows_eras = False
     device, dtype = "cpu", "float32"
 
     def __init__(self, room: int = 1000, complaint: Exception = PYTORCH) -> None:
@@ -43,6 +45,10 @@ class Echo:
         ab = np.broadcast_to(means, (len(luma), 2, 16, 16))
         # Where it is asked, it is surer of the left half than of the right one.
         return np.concatenate((ab, np.repeat(np.float32([[[[2.0, 40.0]]]]), 8, 3) + 0 * ab[:, :1]), 1) if doubt else ab
+
+    def distribution(self, luma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        ab = self.predict(luma)
+        return ab, np.broadcast_to(np.float32([0.75, 0.25]), (len(ab), 16, 16, 2))
 
 
 def pictures(count: int) -> list[npt.NDArray[np.float32]]:
@@ -106,9 +112,25 @@ def test_doubt_is_that_of_the_guess_whether_calmed_or_not() -> None:
         assert np.array_equal(np.unique(guess[2]), np.float32([2, 40]))
 
 
+@pytest.mark.parametrize("room", [1000, 1])
+def test_distributions_come_with_the_colours_of_predict(room: int) -> None:
+    for calm in (0.0, 0.5):
+        engine = Engine(Echo(room), EngineOptions(device="cpu", batch=2, calm=calm))
+        guesses = engine.distributions(pictures(5), doubt=True)
+        assert len(guesses) == 5
+        for (guess, shares), (ab, _) in zip(guesses, engine.distributions(pictures(5)), strict=True):
+            assert guess.shape == (3, 16, 16) and shares.shape == (16, 16, 2)
+            assert np.array_equal(guess[:2], ab)
+        # The first picture is grey, as three quarters think: 0.75 of no distance and 0.25 of 42.
+        assert guesses[0][0][2] == pytest.approx(10.5)
+    plain = Engine(Echo(), EngineOptions(device="cpu"))
+    for ab, (same, _) in zip(plain.predict(pictures(5)), plain.distributions(pictures(5)), strict=True):
+        assert np.array_equal(ab, same)
+
+
 def test_a_model_that_does_not_know_is_not_asked() -> None:
     class Sure(Echo):
-        knows_doubt = False
+        classes = None
 
     with pytest.raises(UsageError, match="--calm needs"):
         Engine(Sure(), EngineOptions(device="cpu", calm=0.1))

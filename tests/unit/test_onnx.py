@@ -83,7 +83,7 @@ def test_doubt_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head:
     results = []
     for model in models:
         model.prepare("cpu", "float32")
-        assert model.knows_doubt
+        assert model.classes is not None
         results.append(model.predict(luma, doubt=True))
         assert np.array_equal(results[-1][:, :2], model.predict(luma))
     assert results[0].shape == results[1].shape == (2, 3, 16, 16)
@@ -91,10 +91,30 @@ def test_doubt_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head:
     assert np.abs(results[0] - results[1]).max() < MAX_ERROR
 
 
+@pytest.mark.parametrize("head", ["annealed", "least_cost"])
+def test_the_distribution_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head: str) -> None:
+    luma, path = views(2, 64), folder / f"{head}.safetensors"
+    models = NetworkColorModel.from_file(path), OnnxColorModel(path.with_suffix(".onnx"))
+    results = []
+    for model in models:
+        model.prepare("cpu", "float32")
+        ab, shares = model.distribution(luma)
+        assert np.array_equal(ab, model.predict(luma))
+        assert shares.sum(-1) == pytest.approx(1, abs=1e-4)
+        results.append(shares)
+    assert results[0].shape == results[1].shape == (2, 16, 16, len(results[0][0, 0, 0]))
+    assert np.abs(results[0] - results[1]).max() < 1e-4
+    ours, theirs = (model.classes for model in models)
+    assert ours is not None and theirs is not None
+    assert np.array_equal(ours.bins, theirs.bins)
+    assert ours.weights == pytest.approx(theirs.weights, rel=1e-6)
+    assert np.ptp(theirs.weights) > 1
+
+
 def test_a_regression_does_not_know_doubt(folder: Path) -> None:
     path = folder / "regression.safetensors"
-    assert not NetworkColorModel.from_file(path).knows_doubt
-    assert not OnnxColorModel(path.with_suffix(".onnx")).knows_doubt
+    assert NetworkColorModel.from_file(path).classes is None
+    assert OnnxColorModel(path.with_suffix(".onnx")).classes is None
 
 
 @pytest.mark.parametrize("style", ["natural", "vivid"])
@@ -214,6 +234,10 @@ def changed(source: Path, target: Path, **metadata: str | None) -> Path:
     [
         ({"format": None}, "not one of restore"),
         ({"format_version": "1"}, "Update restore"),
+        ({"weights": "[1.0]"}, "can't be read"),
+        ({"weights": "[0]"}, "can't be read"),
+        ({"weights": '["a"]'}, "can't be read"),
+        ({"weights": "null"}, "can't be read"),
         ({"working_size": "big"}, "can't be read"),
         ({"licence": None}, "can't be read"),
         ({"size_multiple": "0"}, "does not fit"),

@@ -206,6 +206,7 @@ def _initial(config: TrainConfig, head: str) -> Model:
             temperature=config.temperature or decoding.temperature,
             rebalance=decoding.rebalance if config.rebalance is None else config.rebalance,
             vividness=None,
+            decodings=None,  # fitted to other weights
         )
     size = config.working_size or model.config.working_size
     generator = model.config.generator
@@ -218,8 +219,9 @@ def _initial(config: TrainConfig, head: str) -> Model:
 def _model(config: TrainConfig, head: str) -> Model:
     if config.init is not None:
         return _initial(config, head)
-    scale = {"ab_scale": config.ab_scale} if head == "regression" else {}
-    head_config = HeadConfig(head, config.temperature or 0.7, config.rebalance or 0.0, **scale)
+    head_config = HeadConfig(head, config.temperature or 0.7, config.rebalance or 0.0)
+    if head == "regression":
+        head_config = replace(head_config, ab_scale=config.ab_scale)
     size = config.working_size or 256
     arguments = dict(config.generator_arguments)
     if head == "classes" and config.generator != "efficientnet_unet":
