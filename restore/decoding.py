@@ -69,13 +69,11 @@ class Decodings:
     def __init__(self, fields: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         try:
             self._all = {
-                (era, style): Decoding(
-                    **{name: tuple(value) if isinstance(value, Sequence) else value for name, value in entry.items()}
-                )
+                (era, style): Decoding(tuple(entry["palette"]), tuple(entry["weights"]), *(entry[n] for n in NUMBERS))
                 for era, styles in fields.items()
                 for style, entry in styles.items()
             }
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"decodings are not as they have to be: {error}") from error
         wanted = {(era, style) for era in get_args(Era) for style in get_args(Style)}
         if self._all.keys() != wanted:
