@@ -140,7 +140,7 @@ def _trace(model: Model) -> onnx.ModelProto:
     log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside of the exporter
+            warnings.filterwarnings("ignore", module=r"(?!restore\b)")  # of what the exporter itself should not call
             program = torch.onnx.export(
                 _Graph(model),
                 kwargs=arguments,

@@ -152,7 +152,7 @@ class TiffResult:
         def encode(top: int) -> bytes:
             strip = _rows(photo, merger, top, min(top + rows, height))
             if predictor == 2:
-                strip = imagecodecs.delta_encode(strip, axis=-2)
+                strip = np.asarray(imagecodecs.delta_encode(strip, axis=-2))
             data = strip.astype(stored, copy=False).view(np.uint8).reshape(strip.shape[0], -1)
             if compression is None:
                 return data.tobytes()

@@ -19,6 +19,7 @@ from restore.stopping import unless_stopped
 from restore.video.encoder import film_output_error
 from restore.video.film import Film, open_film
 from restore.video.journal import Segment
+from restore.video.pyav import fraction, open_input, open_output
 from restore.video.reader import DAMAGE, JUMP_SECONDS, MAX_ERRORS_IN_A_ROW, Timeline
 from restore.video.streams import add_streams, container_format, is_cover, layout, muxer_options, shifted_chapters
 
@@ -36,10 +37,10 @@ def assemble(
     form = container_format(target)
     shift = time_shift(film, segments)
     try:
-        with open_film(film.path) as source, av.open(str(segments[0].path)) as first:
+        with open_film(film.path) as source, open_input(segments[0].path) as first:
             plan = layout(source, film, form)
             options = muxer_options(source, film, form)
-            with av.open(str(target), "w", format=form, container_options=options) as out:
+            with open_output(target, form, options) as out:
                 added = add_streams(out, source, film, plan, lambda: _add_film(out, first, film))
                 out.set_chapters(shifted_chapters(source, film, shift))
                 video = added.pop(film.stream)
@@ -118,7 +119,7 @@ def _video_packets(
 
 
 def _packets(segment: Segment) -> Iterator[av.packet.Packet]:
-    with av.open(str(segment.path)) as container:
+    with open_input(segment.path) as container:
         for packet in container.demux(container.streams.video[0]):
             if packet.size:
                 yield packet
@@ -129,7 +130,7 @@ def _other_packets(
 ) -> Iterator[tuple[av.packet.Packet, av.stream.Stream]]:
     wanted = [source.streams[index] for index in added]
     for packet in copied_packets(source, wanted, film) if wanted else ():
-        ticks = round(shift * film.time_base / (packet.time_base or 1))
+        ticks = round(shift * film.time_base / (fraction(packet.time_base) or 1))
         packet.dts = None if packet.dts is None else packet.dts + ticks
         packet.pts = None if packet.pts is None else packet.pts + ticks
         yield packet, added[packet.stream_index]
@@ -143,7 +144,7 @@ def copied_packets(
     Raises:
         InputError: nothing can be read any more.
     """
-    timelines = {stream.index: Timeline(round(JUMP_SECONDS / (stream.time_base or 1))) for stream in streams}
+    timelines = {stream.index: Timeline(round(JUMP_SECONDS / (fraction(stream.time_base) or 1))) for stream in streams}
     begun: set[int] = set()
     for packet in packets_of(source, streams, film.path):
         stream = packet.stream
@@ -152,7 +153,7 @@ def copied_packets(
             continue
         _place(packet, timelines[stream.index])
         if not is_cover(stream):
-            seconds = (packet.pts or 0) * (packet.time_base or Fraction(1))
+            seconds = (packet.pts or 0) * (fraction(packet.time_base) or Fraction(1))
             if film.begin is not None and seconds < film.begin * film.time_base:
                 continue
             if film.stop is not None and seconds >= film.stop * film.time_base:
@@ -225,4 +226,4 @@ def _mux(
 
 def _seconds(packet: av.packet.Packet) -> Fraction:
     stamp = packet.dts if packet.dts is not None else packet.pts
-    return (stamp or 0) * (packet.time_base or Fraction(1))
+    return (stamp or 0) * (fraction(packet.time_base) or Fraction(1))

@@ -21,6 +21,7 @@ from restore.errors import CheckError
 from restore.stopping import unless_stopped
 from restore.video.assemble import copied_packets
 from restore.video.film import Film, describe, open_film, picture_stream
+from restore.video.pyav import fraction
 from restore.video.reader import Reader
 from restore.video.spots import frame_from
 from restore.video.streams import (
@@ -232,7 +233,8 @@ def _read(
     film: Film,
     stopping: Callable[[], bool],
 ) -> dict[int, _Stream]:
-    found = {stream.index: _Stream(stream.index, stream.type, stream.time_base or Fraction(1)) for stream in streams}
+    units = {stream.index: fraction(stream.time_base) or Fraction(1) for stream in streams}
+    found = {stream.index: _Stream(stream.index, stream.type, units[stream.index]) for stream in streams}
     as_files = set()
     for stream in streams:
         if stream.type == "attachment":

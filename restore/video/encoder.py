@@ -20,6 +20,7 @@ from restore.errors import OutputError, UsageError
 from restore.files import output_error
 from restore.video.codec import VideoCodec
 from restore.video.film import Film
+from restore.video.pyav import fraction, open_output
 from restore.video.reader import plane_array
 from restore.video.render import RenderedFrame
 
@@ -39,7 +40,7 @@ def encode_segment(path: Path, frames: Iterable[RenderedFrame], film: Film, code
     """
     written: list[int] = []
     try:
-        with av.open(str(path), "w", format=CONTAINER) as container:
+        with open_output(path, CONTAINER) as container:
             stream = add_picture(container, film, codec)
             fields = _FieldMarker(film, codec) if film.interlaced else None
             for place, rendered in enumerate(frames):
@@ -98,7 +99,7 @@ def encode(stream: av.video.stream.VideoStream, frame: av.video.frame.VideoFrame
 def set_dts(packet: av.packet.Packet) -> None:
     """x265 gives a random dts where a run has fewer frames than it reorders, which muxers refuse, or write."""
     if packet.pts is not None and packet.dts is not None:
-        early = (packet.pts - packet.dts) * packet.time_base
+        early = (packet.pts - packet.dts) * (fraction(packet.time_base) or 0)
         if not 0 <= early < _MOST_REORDERED:
             packet.dts = packet.pts
 

@@ -20,6 +20,7 @@ from restore.progress import duration, size
 from restore.video.encoder import encode_segment
 from restore.video.film import Film, open_film
 from restore.video.pipeline import Job, render_frames
+from restore.video.pyav import open_input
 from restore.video.reader import Frame
 from restore.video.spots import check_size, frames_at, keyframes
 
@@ -116,7 +117,7 @@ def _until(frames: Iterator[Frame], stopping: Callable[[], bool]) -> Iterator[Fr
 def _bytes_a_frame(path: Path) -> float:
     keys: list[int] = []
     others: list[int] = []
-    with av.open(str(path)) as container:
+    with open_input(path) as container:
         for packet in container.demux(container.streams.video[0]):
             if packet.size:
                 (keys if packet.is_keyframe else others).append(packet.size)

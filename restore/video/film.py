@@ -21,6 +21,7 @@ import av.video.stream
 from restore.errors import InputError
 from restore.matrix import BT601, BT709, BT2020, Matrix
 from restore.merge import YuvForm
+from restore.video.pyav import fraction, open_input
 
 # ITU-T H.273 codes, as FFmpeg numbers them.
 _UNSPECIFIED = 2
@@ -117,7 +118,7 @@ def open_film(path: Path) -> av.container.InputContainer:
         InputError: it is no film, or can't be read.
     """
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return open_input(path)
     except av.error.PermissionError as error:
         raise InputError(f"{path} can't be read: permission denied") from error
     except av.error.FileNotFoundError as error:
@@ -175,8 +176,9 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         raise InputError(f"{path} is HDR: {_HDR_TRANSFERS[transfer]}", "Convert it to SDR (BT.709) first")
     notes: list[str] = []
     planar, form = _planar(path, context.pix_fmt, context, notes)
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    starts = None if stream.start_time is None else stream.start_time * (stream.time_base or Fraction(0))
+    rate = fraction(stream.average_rate) or fraction(stream.guessed_rate) or Fraction(25)
+    time_base = fraction(stream.time_base)
+    starts = None if stream.start_time is None else stream.start_time * (time_base or Fraction(0))
     ends = _end(stream)
     seconds = float(ends) if ends else container.duration / 1_000_000 if container.duration else None
     film = Film(
@@ -187,12 +189,12 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         planar,
         form,
         _tags(context, form),
-        stream.time_base or Fraction(1, 90_000),
+        time_base or Fraction(1, 90_000),
         rate,
         stream.frames or (round(seconds * rate) if seconds else None),
         seconds,
         stream.index,
-        stream.sample_aspect_ratio or Fraction(1),
+        fraction(stream.sample_aspect_ratio) or Fraction(1),
         starts,
         None if ends is None else ends + (starts or 0),
         stream.average_rate == stream.base_rate,
@@ -245,11 +247,9 @@ def _with_first_frame(film: Film, frame: av.video.frame.VideoFrame | None, conte
     order = int(context.field_order)
     if order <= _PROGRESSIVE and frame is not None and frame.interlaced_frame:
         order = _TOP_FIRST
-    matrix = None
-    side_data: Any = frame.side_data if frame is not None else ()
-    for entry in side_data:
-        if entry.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("9i", bytes(entry))
+    side_data: Any = frame.side_data if frame is not None else {}
+    turned = side_data.get("DISPLAYMATRIX")
+    matrix = None if turned is None else struct.unpack("9i", bytes(turned))
     fields = order > _PROGRESSIVE
     notes = film.notes
     if film.deinterlace:
@@ -261,15 +261,16 @@ def _with_first_frame(film: Film, frame: av.video.frame.VideoFrame | None, conte
 
 def _end(stream: av.video.stream.VideoStream) -> Fraction | None:
     """How long the picture is by its own header: Matroska keeps that in a tag."""
-    if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+    time_base = fraction(stream.time_base)
+    if stream.duration and time_base:
+        return stream.duration * time_base
     for key, value in stream.metadata.items():
         match = _DURATION_TAG.fullmatch(value.strip())
         if key.upper().partition("-")[0] == "DURATION" and match:
             hours, minutes, seconds = match.groups()
             # Matroska's tag is the time at which the stream ends, counted from the file's zero.
             total = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
-            return total - (stream.start_time or 0) * (stream.time_base or Fraction(0))
+            return total - (stream.start_time or 0) * (time_base or Fraction(0))
     return None
 
 

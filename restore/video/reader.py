@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import chain
+from typing import Any
 
 import av
 import av.container
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from restore.errors import InputError
 from restore.video.film import Film, open_film
+from restore.video.pyav import fraction
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -364,8 +366,9 @@ def _pulled(graph: av.filter.Graph, film: Film) -> Iterator[av.video.frame.Video
             frame = graph.vpull()
         except (av.error.BlockingIOError, av.error.EOFError):
             return
-        if frame.pts is not None and frame.time_base:
-            ticks = frame.time_base / film.time_base
+        time_base = fraction(frame.time_base)
+        if frame.pts is not None and time_base:
+            ticks = time_base / film.time_base
             frame.pts, frame.duration = round(frame.pts * ticks), round(frame.duration * ticks)
             frame.time_base = film.time_base
         yield frame
@@ -373,7 +376,7 @@ def _pulled(graph: av.filter.Graph, film: Film) -> Iterator[av.video.frame.Video
 
 def plane_array(frame: av.video.frame.VideoFrame, number: int) -> Plane:
     """A plane of a planar frame, (h, w), without a copy: writing to it writes to the frame."""
-    plane = frame.planes[number]
-    dtype = np.uint8 if frame.format.components[number].bits == 8 else np.uint16
-    lines = np.frombuffer(plane, dtype).reshape(plane.height, -1)  # type: ignore[call-overload]
+    plane: Any = frame.planes[number]  # a buffer, which not every version's annotations tell
+    dtype: Any = np.uint8 if frame.format.components[number].bits == 8 else np.uint16
+    lines: Plane = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return lines[:, : plane.width]

@@ -22,6 +22,7 @@ from restore.errors import InputError, OutputError, UsageError
 from restore.video.codec import VideoCodec
 from restore.video.encoder import add_picture, encode
 from restore.video.film import Film, describe_open, open_film
+from restore.video.pyav import fraction, open_input, open_output, readable
 
 # What each container calls itself to FFmpeg.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -110,7 +111,7 @@ def made_streams(made: av.container.InputContainer) -> list[av.stream.Stream]:
 def _name(stream: av.stream.Stream) -> str:
     kind = "cover picture" if is_cover(stream) else f"{stream.type} stream"
     codec = stream.codec_context.name if stream.codec_context else stream.name
-    return f"{kind} {stream.index}" + (f" ({codec})" if codec else "")
+    return f"{kind} {stream.index}" + (f" ({readable(codec)})" if codec else "")  # an attachment's is its file name
 
 
 def _holds(form: str, stream: av.stream.Stream) -> bool:
@@ -120,7 +121,7 @@ def _holds(form: str, stream: av.stream.Stream) -> bool:
     if is_cover(stream) and form in _MATROSKA:
         return form == "matroska" and stream.codec_context.name in _COVER_SUFFIXES
     try:
-        with av.open(io.BytesIO(), "w", format=form) as out:
+        with open_output(io.BytesIO(), form) as out:
             _add_copy(out, stream)
             out.start_encoding()
     except (ValueError, av.error.FFmpegError):
@@ -192,7 +193,8 @@ def add_streams(
     for index in plan.attachments:
         stream = source.streams[index]
         name, mime, data = _attachment(stream, film)
-        attached = out.add_attachment(name, mime, data)
+        # Its arguments are UTF-8; tags may be anything, and are what is written.
+        attached = out.add_attachment(readable(name), readable(mime), data)
         attached.metadata.update({**stream_metadata(stream, False, form), "filename": name, "mimetype": mime})
     out.metadata.update(container_metadata(source))
     return added
@@ -220,7 +222,7 @@ def shifted_chapters(source: av.container.InputContainer, film: Film, shift: int
     """A film's chapters, moved by `shift` of the film's ticks."""
     kept = []
     for chapter in source.chapters():
-        base = chapter["time_base"] or Fraction(1)
+        base = fraction(chapter["time_base"]) or Fraction(1)
         if film.begin is not None:
             chapter["start"] = max(chapter["start"], round(film.begin * film.time_base / base))
         if film.stop is not None:
@@ -262,14 +264,14 @@ def _trial(film: Film, codec: VideoCodec, form: str) -> tuple[list[str], tuple[s
         if lost:
             return lost, ()
         try:
-            with av.open(buffer, "w", format=form, container_options=muxer_options(source, film, form)) as out:
+            with open_output(buffer, form, muxer_options(source, film, form)) as out:
                 added = add_streams(out, source, film, plan, lambda: add_picture(out, film, codec))
                 out.set_chapters(source.chapters())
                 seen = _write_sample(out, source, film, codec, added)
         except (ValueError, av.error.FFmpegError) as error:
             return [getattr(error, "strerror", None) or str(error)], ()
         buffer.seek(0)
-        with av.open(buffer, "r") as made:
+        with open_input(buffer) as made:
             # Streams that the sample has no packet of may be left out by some muxers.
             kept = Layout(tuple(i for i in plan.tracks if i in seen), plan.attachments, plan.left_out)
             whole = len(made_streams(made)) == len(kept.all)
@@ -355,6 +357,6 @@ def _differences(
             gone = av.stream.Disposition(theirs.disposition & ~stream.disposition)
             missing.append(f"{gone.name} of stream {index}")
     if missing:
-        yield f"the container does not keep the tags {', '.join(missing)}"
+        yield f"the container does not keep the tags {', '.join(map(readable, missing))}"
     if len(source.chapters()) != len(made.chapters()):
         yield f"the container keeps {len(made.chapters())} of {len(source.chapters())} chapters"

@@ -14,6 +14,7 @@ from restore.files import open_atomically
 from restore.options import ServeOptions
 from restore.stopping import Stopped
 from restore.video.film import describe
+from restore.video.pyav import fraction, open_input, open_output
 from restore.web.items import Item
 
 # Demuxers of files that hold all they are. Playlists, which name other files and hosts, are none of them.
@@ -34,7 +35,7 @@ def check_film(item: Item, options: ServeOptions) -> int:
         InputError: it is none, is too long or too large.
     """
     try:
-        with av.open(str(item.source), options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}):
+        with open_input(item.source, {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}):
             pass
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(
@@ -66,7 +67,7 @@ def media_type(film: Path) -> str | None:
     kind = _PLAYED_SUFFIXES.get(film.suffix.lower())
     if kind is None:
         return None
-    with av.open(str(film)) as container:
+    with open_input(film) as container:
         video = container.streams.video[0].codec_context
         sounds = [stream.codec_context.name for stream in container.streams.audio]
     plays = video.pix_fmt in _PLAYED_VIDEO.get(video.codec.canonical_name, ()) and set(sounds) <= set(_PLAYED_SOUND)
@@ -94,8 +95,8 @@ def write_playable(film: Path, stopping: Callable[[], bool]) -> bool:
     try:
         with (
             open_atomically(_copy_of(film)) as stream,
-            av.open(str(film)) as source,
-            av.open(stream, "w", format="mp4", options={"movflags": "faststart"}) as out,
+            open_input(film) as source,
+            open_output(stream, "mp4", {"movflags": "faststart"}) as out,
         ):
             _transcode(source, out, stopping)
     except Stopped:
@@ -112,13 +113,14 @@ def _transcode(
     picture.thread_type = "AUTO"
     context = picture.codec_context
     scale = min(1.0, _COPY_SIDE / max(context.width, context.height))
-    aspect = float(picture.sample_aspect_ratio or 1)
-    video = out.add_stream("libx264", rate=picture.average_rate or 25, options={"preset": "veryfast", "crf": "20"})
+    aspect = float(fraction(picture.sample_aspect_ratio) or 1)
+    rate = fraction(picture.average_rate) or 25
+    video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
     video.width, video.height = (
         max(2, round(side * scale / 2) * 2) for side in (context.width * aspect, context.height)
     )
     video.pix_fmt = "yuv420p"
-    video.time_base = video.codec_context.time_base = picture.time_base or Fraction(1, 90_000)
+    video.time_base = video.codec_context.time_base = fraction(picture.time_base) or Fraction(1, 90_000)
     sound = source.streams.audio[0] if source.streams.audio else None
     audio = out.add_stream("aac", rate=_COPY_RATE) if sound else None
     resampler = av.AudioResampler("fltp", "stereo", _COPY_RATE) if sound else None

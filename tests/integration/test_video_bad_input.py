@@ -282,8 +282,10 @@ def test_sound_that_begins_before_the_picture(restore: Restore, tmp_path: Path) 
     source = make_clip(tmp_path / "in.mp4", Clip(sound=("aac",)))  # the encoder's 1024 samples of run-up
     assert packets(source, 1)[0][0] == Fraction(-1024, 48000)
     made = restore(source, tmp_path / "out.mkv")
-    assert float(made.proof.shift) == pytest.approx(0.021, abs=1e-3)
     picture, sound = luma_planes(made.output)[1], packets(made.output, 1)[0]
+    # FFmpeg 8 moves all of it behind zero; later ones keep the run-up as Matroska's delay of the codec.
+    assert float(picture[0]) == float(made.proof.shift)
+    assert float(made.proof.shift) in (0, pytest.approx(0.021, abs=1e-3))
     assert float(picture[0] - sound[0]) == pytest.approx(1024 / 48000, abs=1e-3)
 
 
