@@ -81,7 +81,7 @@ def color_frames(
     looked = map_in_threads(lambda frame: _look(frame, engine.size, settings), frames, settings.jobs)
     begun = islice(looked, RUN_UP if memory else 0, None)
     memory = memory or Memory()
-    told = tell_shots(begun, memory.shot, even=settings.smooth > 0)
+    told = tell_shots(begun, memory.shot, settings.form, even=settings.smooth > 0)
     guessed = _guess(told, engine, settings)
     for smoothed in _smooth(guessed, share_kept(settings.smooth), memory.trail):
         ab, memory = memory.after(smoothed, hold=settings.smooth > 0)
@@ -170,10 +170,10 @@ def _smoothed(
     looks: list[Look], moments: list[Moment], strength: float, trail: Trail | None, count: int
 ) -> Generator[SmoothedFrame, None, Trail | None]:
     """The first `count` of them; returns what goes on from the last."""
-    results = smooth(moments, strength, None if trail is None else trail.sums)
+    results = smooth(moments, strength, None if trail is None else trail.sums.astype(np.float32))
     for place, (look, result) in enumerate(zip(looks[:count], results, strict=False)):
         if strength and not look.disturbed:
-            trail = Trail(look.small, result.sums)
+            trail = Trail.of(look.small, result.sums)
         yield SmoothedFrame(look, result.ab, moments[place].guess, trail, _color_ahead(looks, place))
     return trail
 

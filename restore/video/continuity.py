@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.merge import FloatArray
+from restore.video.packed import packed, unpacked
 
 _GRID = 8
 _MOST_SETUPS = 64
@@ -80,22 +81,14 @@ class Continuity:
     def as_json(self) -> dict[str, Any]:
         """For the journal; `from_json` gives the very same back."""
         place = next((i for i, setup in enumerate(self.setups) if setup is self.current), None)
-        setups = [
-            {"luma": setup.luma.ravel().tolist(), "ab": setup.ab.ravel().tolist(), "scene": setup.scene}
-            for setup in self.setups
-        ]
+        setups = [{"luma": packed(setup.luma), "ab": packed(setup.ab), "scene": setup.scene} for setup in self.setups]
         return {"setups": setups, "scene": self.scene, "current": place, "keeps": self.keeps}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Continuity:
         """The inverse of `as_json`."""
         setups = tuple(
-            SetUp(
-                np.array(entry["luma"], np.float32).reshape(_GRID, _GRID),
-                np.array(entry["ab"], np.float32).reshape(_GRID, _GRID, 2),
-                entry["scene"],
-            )
-            for entry in facts["setups"]
+            SetUp(unpacked(entry["luma"]), unpacked(entry["ab"]), entry["scene"]) for entry in facts["setups"]
         )
         current = None if facts["current"] is None else setups[facts["current"]]
         return cls(setups, facts["scene"], current, facts["keeps"])

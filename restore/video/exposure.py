@@ -86,7 +86,7 @@ class Tone:
         planes = chroma.planes.copy()
         planes[..., 1::2] += planes[..., 0::2] * np.float32(self.lift)
         planes[..., 1::2] /= np.float32(self.gain)
-        return SmallChroma(planes)
+        return replace(chroma, planes=planes)
 
 
 EVEN = Tone()

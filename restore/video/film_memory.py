@@ -28,11 +28,17 @@ class Trail:
 
     Args:
         small: (F, F) uint8, its luma.
-        sums: (F, F, 3), see `restore.video.smooth`.
+        sums: (F, F, 3), see `restore.video.smooth`; half as precise as they are made, which is enough, and half as
+            long in the journal.
     """
 
     small: npt.NDArray[np.uint8]
-    sums: FloatArray
+    sums: npt.NDArray[np.float16]
+
+    @classmethod
+    def of(cls, small: npt.NDArray[np.uint8], sums: FloatArray) -> Trail:
+        """Of a frame."""
+        return cls(small, sums.astype(np.float16))
 
 
 @dataclass(frozen=True)
@@ -151,4 +157,4 @@ class Memory:
 
 
 def _chroma(ab: FloatArray) -> float:
-    return float(np.hypot(ab[..., 0], ab[..., 1]).mean())
+    return float(np.sqrt(np.square(ab).mean()))

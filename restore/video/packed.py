@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ def packed(values: Any) -> dict[str, Any] | None:
     if values is None:
         return None
     array = np.ascontiguousarray(values)
-    text = base64.b64encode(array.tobytes()).decode()
+    text = base64.b64encode(zlib.compress(array.tobytes())).decode()
     return {"type": array.dtype.str, "shape": list(array.shape), "data": text}
 
 
@@ -21,5 +22,5 @@ def unpacked(facts: dict[str, Any] | None) -> Any:
     """The inverse of `packed`."""
     if facts is None:
         return None
-    values = np.frombuffer(base64.b64decode(facts["data"]), np.dtype(facts["type"]))
+    values = np.frombuffer(zlib.decompress(base64.b64decode(facts["data"])), np.dtype(facts["type"]))
     return values.reshape(facts["shape"]).copy()

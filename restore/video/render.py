@@ -31,7 +31,8 @@ def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) 
         form: of the encoded planes.
         shift: bits by which luma moves up to get there.
     """
-    frame = colored.look.frame
+    look = colored.look
+    frame = look.frame
     luma = frame.luma
     if shift:
         luma = luma.astype(np.uint16) << np.uint16(shift)
@@ -39,7 +40,7 @@ def render(colored: ColoredFrame, form: YuvForm, shift: int, saturation: float) 
         cb, cr = (_converted(plane, luma, form, shift) for plane in frame.chroma)
     else:
         ab = colored.ab.transpose(2, 0, 1)
-        chroma = colored.look.tone.undone(small_chroma(colored.look.view, ab, saturation, form.matrix))
+        chroma = look.tone.undone(small_chroma(look.view, ab, saturation, form.matrix, look.area))
         make = _by_field if frame.interlaced and form.down == 2 else chroma_planes
         cb, cr = make(luma, chroma, form)
     return RenderedFrame(frame.index, frame.pts, (luma, cb, cr), colored.memory)
