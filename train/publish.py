@@ -1,12 +1,13 @@
 """Make a run's best checkpoint into a model to ship: half precision, a name, its terms, its decoding. And beside it the
 same for ONNX Runtime, which is what CPUs run.
 
-python -m train.publish RUN --name default --licence "…" [--temperature T --rebalance U | --vividness V [--shadow S]]
-    [--working-size PX]
+python -m train.publish RUN --name default --licence "…"
+    [--temperature T --rebalance U | --vividness V | --decodings FILE] [--shadow S] [--working-size PX]
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ def publish(
     rebalance: Annotated[float | None, typer.Option(help="u: 0 vivid, 1 natural.")] = None,
     vividness: Annotated[float | None, typer.Option(help="Of the colour of least cost, instead of T and u.")] = None,
     shadow: Annotated[float | None, typer.Option(help="Share of the largest L* below which vividness falls.")] = None,
+    decodings: Annotated[Path | None, typer.Option(help="What train.decodings fitted, instead of all these.")] = None,
     working_size: Annotated[int | None, typer.Option(help="Size at which the model colours.")] = None,
 ) -> None:
     """Write the model in half precision, for PyTorch and for ONNX Runtime."""
@@ -40,6 +42,7 @@ def publish(
         rebalance=head.rebalance if rebalance is None else rebalance,
         vividness=head.vividness if vividness is None else vividness,
         shadow=head.shadow if shadow is None else shadow,
+        decodings=head.decodings if decodings is None else json.loads(decodings.read_text()),
     )
     size = working_size or model.config.working_size
     model.config = replace(model.config, head=head, working_size=size)

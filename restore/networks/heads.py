@@ -110,11 +110,11 @@ class ClassesHead(nn.Module):
             ab = self._annealed_mean(raw)
         else:
             if self.shadow and scaled_l is not None:
-                vividness = vividness * self._light(scaled_l)
+                vividness = vividness * self.light(scaled_l)
             ab = self._least_cost(raw, vividness)
         return ab.permute(0, 3, 1, 2)
 
-    def _light(self, scaled_l: Tensor) -> Tensor:
+    def light(self, scaled_l: Tensor) -> Tensor:
         """(N, 1, h, w) to (N, h, w, 1): 1, and less in shadows."""
         lightness = scaled_l.permute(0, 2, 3, 1) + 1
         # Of the picture's own white: an underexposed scan is not all shadow.
@@ -135,7 +135,7 @@ class ClassesHead(nn.Module):
         pull, reach, gain = numbers[:, None, None, :].split(1, dim=-1)
         points = torch.cat((self.bins.T, torch.ones_like(self.bins[:, :1]).T))
         weighted = shares * weights[:, None, None, :]
-        light = self._light(scaled_l) if self.shadow else torch.ones_like(scaled_l).permute(0, 2, 3, 1)
+        light = self.light(scaled_l) if self.shadow else torch.ones_like(scaled_l).permute(0, 2, 3, 1)
         smooth = _Smoothing((scaled_l + 1) / 2)
         mean = pull * F.linear(shares, points)
         sums = mean + light * F.linear(weighted, points)

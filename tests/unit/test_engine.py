@@ -48,7 +48,9 @@ class Echo:
         # Where it is asked, it is surer of the left half than of the right one.
         return np.concatenate((ab, np.repeat(np.float32([[[[2.0, 40.0]]]]), 8, 3) + 0 * ab[:, :1]), 1) if doubt else ab
 
-    def distribution(self, luma: FloatArray, hints: FloatArray | None = None, eras: object = None) -> tuple[FloatArray, FloatArray]:
+    def distribution(
+        self, luma: FloatArray, hints: FloatArray | None = None, eras: object = None
+    ) -> tuple[FloatArray, FloatArray]:
         ab = self.predict(luma)
         return ab, np.broadcast_to(np.float32([0.75, 0.25]), (len(ab), 16, 16, 2))
 
@@ -84,8 +86,8 @@ def test_no_room_for_one_is_an_error_not_a_grey_picture() -> None:
 def test_other_faults_are_not_swallowed() -> None:
     class Broken(Echo):
         def predict(
-        self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None, eras: object = None
-    ) -> FloatArray:
+            self, luma: FloatArray, doubt: bool = False, hints: FloatArray | None = None, eras: object = None
+        ) -> FloatArray:
             if len(luma) > 1:
                 raise RuntimeError("shapes do not match")
             return super().predict(luma)
