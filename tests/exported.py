@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -13,13 +14,29 @@ from torch import Tensor, nn
 from restore.checkpoint import CheckpointInfo, save_checkpoint
 from restore.networks import GENERATORS, ClassesHead, GeneratorConfig, HeadConfig, ModelConfig, build_model
 from restore.networks.blocks import conv_norm_act
-from restore.networks.heads import class_weights
+from restore.networks.heads import class_weights, quantised_ab_bins
 from restore.networks.told import HintLayers
+
+
+def some_decodings() -> dict[str, dict[str, dict[str, Any]]]:
+    """Decodings that differ from style to style and from era to era: the period has hardly any green."""
+    bins = quantised_ab_bins()
+    strong = 1 + bins.norm(dim=1) / 20
+    less_green = torch.where(bins[:, 0] < -10, -3.0, 0.0)
+    return {
+        era: {
+            style: {"palette": palette, "weights": weights, "pull": 0.2, "reach": 30.0, "gain": 1.2}
+            for style, weights in (("natural", [1.0] * len(bins)), ("vivid", strong.tolist()))
+        }
+        for era, palette in (("modern", [0.0] * len(bins)), ("period", less_green.tolist()))
+    }
+
 
 HEADS = {
     "regression": HeadConfig("regression"),
     "annealed": HeadConfig("classes", temperature=0.4, rebalance=0.5),
     "least_cost": HeadConfig("classes", vividness=24.0, shadow=0.4),
+    "fitted": HeadConfig("classes", shadow=0.4, decodings=some_decodings()),
 }
 
 

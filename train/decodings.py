@@ -2,10 +2,10 @@
 
 python -m train.decodings CHECKPOINT --data PHOTOGRAPHS --period-data PHOTOGRAPHS --output decodings.json
 
-The weights of the bins are smooth over hue and chroma. They, pull, reach and gain are found by Adam on pixels of training
-pictures: little error, hues that are not wrong, colours distributed as the true ones, as much colour as the style asks
-for, and little magenta where the truth is grey, which is what people complain about. `python -m train.publish
---decodings FILE` puts them into a model.
+The weights of the bins are smooth over hue and chroma. They, pull, reach and gain are found by Adam on pixels of
+training pictures: little error, hues that are not wrong, colours distributed as the true ones, as much colour as the
+style asks for, and little magenta where the truth is grey, which is what people complain about. `python -m
+train.publish --decodings FILE` puts them into a model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -69,7 +69,7 @@ GOALS: dict[Era, dict[Style, Goal]] = {
 
 @dataclass(frozen=True)
 class Pixels:
-    """Of N training pictures: shares (N, P, Q), true ab (N, P, 2) in Lab units, and light (N, P, 1), less in shadows."""
+    """Of N training pictures: shares (N, P, Q), true ab (N, P, 2) in Lab units, light (N, P, 1), less in shadows."""
 
     shares: Tensor
     ab: Tensor
@@ -185,7 +185,7 @@ def _loss(ab: Tensor, true: Tensor, rarity: Tensor, goal: Goal) -> Tensor:
     grey = true.square().sum(-1).mean(1)
     decibels = 10 * torch.log10((squares.mean(1) + 20) / (grey + 20)).mean()
     far = (rarity * (squares + 1e-2).sqrt()).mean()  # what rebalanced AuC measures
-    chroma, true_chroma = (part.square().sum(-1).clamp_min(1e-4).sqrt() for part in (ab, true))
+    chroma, true_chroma = _chroma(ab), _chroma(true)
     turned = (_turn(_hue(ab) - _hue(true))).abs()
     wrong = 100 * (_above(turned, 60, 5) * _above(true_chroma, 15, 1.5) * _above(chroma, 15, 1.5)).mean()
     magenta, true_magenta = _magenta(ab), _magenta(true)
@@ -202,7 +202,13 @@ def _roughness(shape: Tensor) -> Tensor:
 
 
 def _hue(ab: Tensor) -> Tensor:
-    return torch.rad2deg(torch.atan2(ab[..., 1], ab[..., 0] + 1e-6))
+    # What is grey has no hue, and would have no slope.
+    seen = torch.where(ab.square().sum(-1, keepdim=True) > 1e-4, ab, torch.ones_like(ab))
+    return torch.rad2deg(torch.atan2(seen[..., 1], seen[..., 0]))
+
+
+def _chroma(ab: Tensor) -> Tensor:
+    return (ab.square().sum(-1) + 1e-4).sqrt()
 
 
 def _turn(degrees: Tensor) -> Tensor:
@@ -215,7 +221,7 @@ def _above(values: Tensor, threshold: float, softness: float) -> Tensor:
 
 def _magenta(ab: Tensor) -> Tensor:
     off = _turn(_hue(ab) - _MAGENTA).abs()
-    return _above(-off, -_MAGENTA_REACH, 6) * _above(ab.norm(dim=-1), _STRONG, 2)
+    return _above(-off, -_MAGENTA_REACH, 6) * _above(_chroma(ab), _STRONG, 2)
 
 
 def _colorfulness(ab: Tensor) -> Tensor:
@@ -234,7 +240,7 @@ def _palette_distance(ab: Tensor, true: Tensor) -> Tensor:
 
 def _joint(ab: Tensor) -> Tensor:
     """(200,) shares, pixels shared out between the bins beside them, so that they have a slope."""
-    hue, chroma = _hue(ab).flatten() % 360 / 18, (ab.norm(dim=-1).flatten() / 10).clamp(0, 8.99)
+    hue, chroma = _hue(ab).flatten() % 360 / 18, (_chroma(ab).flatten() / 10).clamp(0, 8.99)
     met = torch.zeros(200)
     for h, h_share in ((hue.floor(), 1 - hue % 1), (hue.floor() + 1, hue % 1)):
         for c, c_share in ((chroma.floor(), 1 - chroma % 1), (chroma.floor() + 1, chroma % 1)):
@@ -289,12 +295,12 @@ def decodings(
         "modern": torch.zeros(len(head.bins)),
         "period": palette(head.bins, period.ab, modern.ab),
     }
+    pixels: dict[Era, Pixels] = {"modern": modern, "period": period}
     found = {
         era: {
-            style: asdict(fit(head, modern if era == "modern" else period, GOALS[era][style], palettes[era], steps, seed))
-            for style in get_args(Style)
+            style: asdict(fit(head, pixels[era], goal, palettes[era], steps, seed)) for style, goal in goals.items()
         }
-        for era in get_args(Era)
+        for era, goals in GOALS.items()
     }
     text = json.dumps(found)
     write_atomically(output, lambda stream: stream.write(text.encode()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from restore.colorizers.onnx_export import export_onnx
 from restore.colorizers.onnx_model import OnnxColorModel
 from restore.errors import DeviceError, ModelError, UsageError
 from restore.model_files import WEIGHTS_DIR, sha256
-from restore.options import EngineOptions, Style
+from restore.options import EngineOptions, Era, Style
 from tests.exported import HEADS, save_small
 from train.publish import publish
 
@@ -63,18 +64,32 @@ def test_colours_equal_those_of_pytorch_at_any_batch_and_size(folder: Path, head
     assert np.abs(ours - theirs).max() < MAX_ERROR
 
 
-@pytest.mark.parametrize("head", ["annealed", "least_cost"])
+@pytest.mark.parametrize("head", ["annealed", "least_cost", "fitted"])
 def test_styles_equal_those_of_pytorch_and_differ(folder: Path, head: str) -> None:
     seen = []
     for style in (None, "natural", "vivid"):
         ours, theirs = guesses(folder / f"{head}.safetensors", views(2, 64), style)  # type: ignore[arg-type]
         assert np.abs(ours - theirs).max() < MAX_ERROR
         seen.append(theirs)
-    assert all(np.abs(seen[i] - seen[j]).max() > 0.1 for i, j in ((0, 1), (0, 2), (1, 2)))
+    pairs = ((0, 1), (1, 2)) if head == "fitted" else ((0, 1), (0, 2), (1, 2))  # fitted ones are vivid by themselves
+    assert all(np.abs(seen[i] - seen[j]).max() > 0.1 for i, j in pairs)
+
+
+def test_each_picture_of_a_batch_has_its_era(folder: Path) -> None:
+    path, luma, eras = folder / "fitted.safetensors", views(3, 64), ("modern", "period", "modern")
+    for model in (NetworkColorModel.from_file(path), OnnxColorModel(path.with_suffix(".onnx"))):
+        model.prepare("cpu", "float32")
+        assert model.knows_eras
+        mixed = model.predict(luma, eras=eras)
+        for era in get_args(Era):
+            alone = model.predict(luma, eras=[era] * 3)
+            same = [np.abs(mixed[i] - alone[i]).max() < MAX_ERROR for i in range(3)]
+            assert same == [each == era for each in eras]
+        assert np.abs(model.predict(luma) - model.predict(luma, eras=["period"] * 3)).max() < MAX_ERROR
 
 
 @pytest.mark.parametrize("style", [None, "natural"])
-@pytest.mark.parametrize("head", ["annealed", "least_cost"])
+@pytest.mark.parametrize("head", ["annealed", "least_cost", "fitted"])
 def test_doubt_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head: str, style: Style | None) -> None:
     luma = views(2, 64)
     path = folder / f"{head}.safetensors"
@@ -91,7 +106,7 @@ def test_doubt_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head:
     assert np.abs(results[0] - results[1]).max() < MAX_ERROR
 
 
-@pytest.mark.parametrize("head", ["annealed", "least_cost"])
+@pytest.mark.parametrize("head", ["annealed", "least_cost", "fitted"])
 def test_the_distribution_equals_that_of_pytorch_and_leaves_the_colours(folder: Path, head: str) -> None:
     luma, path = views(2, 64), folder / f"{head}.safetensors"
     models = NetworkColorModel.from_file(path), OnnxColorModel(path.with_suffix(".onnx"))
