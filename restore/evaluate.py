@@ -195,8 +195,9 @@ def evaluate_photos(
         on_progress: called with (pictures done, pictures in all).
 
     Raises:
-        InputError: no data, or no picture in it that can be measured.
+        InputError: no data, no picture in it that can be measured, or a file of weights that holds something else.
         OutputError: the report or the sheet can't be written, or would lie in the data.
+        MissingDependencyError: the Fréchet distance, and the extra `train` is not installed.
         ModelError, DeviceError: see `load_engine`.
     """
     source = open_source(options.data)

@@ -76,6 +76,7 @@ def test_regression_learns_and_its_checkpoint_colours(pictures: Path, tmp_path: 
         "0",
     )
     assert result.returncode == 0, result.stderr
+    assert "cross_entropy" not in metrics(run)[-1]["validation"]  # type: ignore[operator]
     losses = [line["loss"] for line in metrics(run) if "loss" in line]
     assert losses[-1] < 0.85 * losses[0]
     assert (run / "config.json").exists()
@@ -104,7 +105,13 @@ def test_classes_trains_from_shards_and_counts_broken_pictures(pictures: Path, t
     assert result.returncode == 0, result.stderr
     assert "broken.jpg" in result.stderr
     assert "cut.jpg" in result.stderr
-    assert metrics(run)[-1]["validation"]["pictures"] == 2  # type: ignore[index]
+    validation: dict[str, float] = metrics(run)[-1]["validation"]  # type: ignore[assignment]
+    assert validation["pictures"] == 2
+    assert f"cross-entropy {validation['cross_entropy']:.3f}, balanced" in result.stderr
+    # Of 261 colours: a network that has seen nothing is at 5.6 or above, one that knows grey is common is below.
+    assert 1 < validation["cross_entropy"] < 5.6 and 1 < validation["cross_entropy_balanced"] < 8
+    assert 0 <= validation["false_magenta"] <= validation["magenta"] <= 100
+    assert 0 < validation["palette_distance"] < 1
 
 
 @pytest.mark.parametrize(("recipe", "sent"), [("classes", signal.SIGKILL), ("regression", signal.SIGINT)])
