@@ -42,7 +42,10 @@ def build_command() -> typer.Typer:
         # Threads that wait for each other sleep rather than spin: as fast on a quiet machine, and ten times as fast
         # beside another busy process. OpenMP reads it when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from restore.memory import keep_all_freed_memory
         from train.recipes import run_recipe
+
+        keep_all_freed_memory()
 
         run_recipe(resolved, resume=resume, quiet=quiet)
 

@@ -148,7 +148,10 @@ class TrainConfig:
     )  # fmt: skip
     warmup: float = _option(0.03, "Share of a stage with a rising rate.", least=0, most=1)
     clip: float = _option(1.0, "Largest norm of the gradient; 0: any.", least=0)
-    freeze_norms: bool = _option(False, "BatchNorm keeps its statistics, as small batches may need.")
+    freeze_norms: str = _option(
+        "none", "Where BatchNorm keeps its statistics, as small batches may need; it then costs no time.",
+        choices=("none", "encoder", "all"),
+    )  # fmt: skip
     ema: float = _option(0.999, "Decay of the averaged weights.", least=0, most=1)
 
     # Watching.

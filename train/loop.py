@@ -22,6 +22,7 @@ from restore.stopping import stop_gently
 from train import distributed
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
+from train.encoders import encoder_parts, hold_norms
 from train.framing import Framing
 from train.hints import simulated_hints
 from train.inputs import network_input
@@ -227,14 +228,11 @@ class _Session:
             paused += time.monotonic() - pause
 
     def _train_mode(self) -> None:
-        for network in (self.run.model, self.run.discriminator):
-            if network is None:
-                continue
+        networks = [network for network in (self.run.model, self.run.discriminator) if network is not None]
+        for network in networks:
             network.train()
-            if self.config.freeze_norms:
-                for module in network.modules():
-                    if isinstance(module, nn.BatchNorm2d):
-                        module.eval()
+        if self.config.freeze_norms != "none":
+            hold_norms(networks if self.config.freeze_norms == "all" else encoder_parts(self.run.model))
 
     def _chunks(self, batch: Batch) -> list[Chunk]:
         """Network inputs of this process's part of a batch, in as many parts as memory asks for."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restore.networks.blocks import conv_norm_act
+from restore.networks.blocks import ConvNormAct, conv_norm_act
+from restore.networks.depthwise import DepthwiseConv2d
 from restore.networks.told import HintLayers
 
 
@@ -38,17 +39,22 @@ _SKIP_AFTER = (0, 1, 2, 4, 6)  # stages whose outputs are the features at stride
 
 
 def _conv(
-    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, depthwise: bool = False, act: bool = True
 ) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2 if stride == 1 else 0, 1, groups, bias=False),
-        nn.BatchNorm2d(out_channels, eps=1e-3),
-    ]
+    """Convolution, BatchNorm, ReLU6. Stride 2 is TensorFlow's SAME for even sizes, one pixel more behind than before:
+    the weights were trained with it."""
+    layers: list[nn.Module] = []
     if stride == 2:
-        # TensorFlow's SAME for even sizes, one pixel more behind than before: the weights were trained with it.
         before = (kernel - 2) // 2
-        layers.insert(0, nn.ZeroPad2d((before, before + 1, before, before + 1)))
-    return nn.Sequential(*layers, *([nn.ReLU6(inplace=True)] if act else []))
+        layers.append(nn.Identity() if depthwise else nn.ZeroPad2d((before, before + 1, before, before + 1)))
+    padding = kernel // 2 if stride == 1 else 0
+    layers.append(
+        DepthwiseConv2d(out_channels, kernel, stride)
+        if depthwise
+        else nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+    )
+    layers.append(nn.BatchNorm2d(out_channels, eps=1e-3))
+    return ConvNormAct(*layers, *([nn.ReLU6(inplace=True)] if act else []))
 
 
 class _MBConv(nn.Module):
@@ -58,7 +64,7 @@ class _MBConv(nn.Module):
         super().__init__()
         width = in_channels * expand
         layers = [] if expand == 1 else [_conv(in_channels, width, 1)]
-        layers += [_conv(width, width, kernel, stride, groups=width), _conv(width, out_channels, 1, act=False)]
+        layers += [_conv(width, width, kernel, stride, depthwise=True), _conv(width, out_channels, 1, act=False)]
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and in_channels == out_channels
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
+from restore.networks.blocks import conv_norm_act
+from restore.networks.depthwise import DepthwiseConv2d
 from restore.networks.heads import ClassesHead, class_weights, prior_of, quantised_ab_bins
 from restore.networks.told import hint_pyramid
 
@@ -220,3 +222,52 @@ def test_shadows_are_calm_and_lights_as_vivid_as_without() -> None:
 def test_a_wrong_config_says_what_is_wrong(config: ModelConfig, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         build_model(config)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (6, 2)])
+def test_depthwise_convolution_and_its_gradients_are_the_plain_ones(
+    kernel: int, stride: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    conv = DepthwiseConv2d(8, kernel, stride).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    x = torch.randn(2, 8, 12, 10).to(dtype).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        y = conv(x)
+    ahead = torch.randn_like(y)
+    y.backward(ahead)
+
+    plain_x = x.detach().double().requires_grad_()
+    weight = conv.weight.detach().to(dtype).double().requires_grad_()
+    padded = torch.nn.functional.pad(plain_x, (conv.before, conv.after) * 2)
+    plain = torch.nn.functional.conv2d(padded, weight, None, stride, groups=8)
+    plain.backward(ahead.double())
+    assert y.shape[2:] == (12 // stride, 10 // stride)
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.dtype == conv.weight.dtype
+    near = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+    for ours, theirs in ((y, plain), (x.grad, plain_x.grad), (conv.weight.grad, weight.grad)):
+        assert ours is not None
+        assert theirs is not None
+        assert torch.allclose(ours.double(), theirs, atol=near * float(theirs.abs().max()), rtol=0)
+
+
+def test_a_norm_that_keeps_its_statistics_is_folded_and_still_learns() -> None:
+    torch.manual_seed(0)
+    layers = conv_norm_act(4, 6)
+    conv, norm = layers[0], layers[1]
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    x = torch.randn(3, 4, 8, 8)
+    for _ in range(3):
+        layers(x * 2 + 1)  # statistics that are not those of x
+    norm.weight.data.uniform_(0.5, 2)
+    norm.bias.data.normal_()
+    norm.eval()
+
+    def gradients(network: torch.nn.Module) -> list[torch.Tensor]:
+        return list(torch.autograd.grad(network(x).square().sum(), list(layers.parameters())))
+
+    ours = gradients(layers)
+    theirs = gradients(torch.nn.Sequential(conv, norm, layers[2]))
+    assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(ours, theirs, strict=True))
+    assert torch.allclose(layers(x), layers[2](norm(conv(x))), atol=1e-5)

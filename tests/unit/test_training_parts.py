@@ -20,7 +20,7 @@ from train.degrade import film_luma
 from train.encoders import load_encoder_weights
 from train.framing import Framing
 from train.inputs import clean_ab, network_input
-from train.losses import SoftLabels, balanced_cross_entropy, pixel_loss
+from train.losses import SoftLabels, at_size, balanced_cross_entropy, pixel_loss
 from train.presets import read_config
 from train.schedule import learning_rate
 from train.state import Ema
@@ -53,6 +53,31 @@ def test_cross_entropy_is_least_at_the_true_colour() -> None:
     right[:, int((head.bins - 20).norm(dim=1).argmin())] = 8
     wrong[:, int((head.bins + 40).norm(dim=1).argmin())] = 8
     assert balanced_cross_entropy(right, ab, labels, weights) < balanced_cross_entropy(wrong, ab, labels, weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_cross_entropy_is_that_of_its_definition(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    head = ClassesHead(0.7, 0.0)
+    labels, weights = SoftLabels(head.bins), torch.rand(head.out_channels) + 0.1
+    logits, ab = torch.randn(3, head.out_channels, 24, 24).to(dtype), torch.randn(3, 2, 48, 48) * 30  # two parts
+    ours = logits.clone().requires_grad_()
+    value = balanced_cross_entropy(ours, ab, labels, weights)
+    (2 * value).backward()
+
+    theirs = logits.double().requires_grad_()
+    rows = labels.rows(at_size(ab, 24, 24))
+    nearest, shares = labels.nearest[rows], labels.shares[rows].double()
+    soft = torch.zeros(len(rows), head.out_channels, dtype=torch.float64).scatter_(1, nearest, shares)
+    log_p = theirs.permute(0, 2, 3, 1).reshape(len(rows), -1).log_softmax(1)
+    weight = weights[nearest[:, 0]].double()
+    expected = -(weight * (soft * log_p).sum(1)).sum() / weight.sum()
+    (2 * expected).backward()
+    assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    near = 1e-5 if dtype == torch.float32 else 1e-2
+    assert torch.allclose(ours.grad.double(), theirs.grad, atol=near * float(theirs.grad.abs().max()), rtol=0)
 
 
 def test_weights_say_how_much_a_pixel_counts() -> None:
