@@ -18,21 +18,27 @@ HEADS = {
 }
 
 
-def save_small(path: Path, head: str, seed: int = 1, *, hints: bool = False) -> None:
+def save_small(
+    path: Path, head: str, seed: int = 1, *, hints: bool = False, grown: dict[str, object] | None = None
+) -> None:
     """A checkpoint of a small network; BatchNorms have seen pictures, and classes are as unequal as in photographs.
 
     Args:
         hints: one that takes hints, and goes by them.
+        grown: arguments of `efficientnet_unet`; nothing of it is zero.
     """
     torch.manual_seed(seed)
     stride = {} if head == "regression" else {"output_stride": 4}
     generator = GeneratorConfig("unet", {"filters": 8, "downs": 5, **stride})
-    if hints:
-        generator = GeneratorConfig("efficientnet_unet", {"hints": True})
+    if hints or grown:
+        generator = GeneratorConfig("efficientnet_unet", {"hints": hints, **(grown or {})})
     model = build_model(ModelConfig(generator, HEADS[head], working_size=64))
     if isinstance(model.head, ClassesHead):
         distance = model.head.bins.square().sum(1)
         model.head.weights.copy_(class_weights(torch.exp(-distance / 800) + 1e-5))
+    for parameter in model.parameters():
+        if grown and not parameter.any():
+            torch.nn.init.normal_(parameter, 0.0, 0.05)
     model.train()
     with torch.no_grad():
         for _ in range(5):

@@ -43,7 +43,11 @@ _WORSE_THAN_GREY = 1.6  # ab error as a multiple of all-grey's
 
 @dataclass(frozen=True)
 class Run:
-    """What a recipe hands to the loop."""
+    """What a recipe hands to the loop.
+
+    Args:
+        grown: parts of the generator that the checkpoint it starts from does not have.
+    """
 
     config: TrainConfig
     model: Model
@@ -54,6 +58,7 @@ class Run:
     cache: PictureCache | None = None
     resume: bool = False
     quiet: bool = False
+    grown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def train(run: Run, stages: list[Stage]) -> None:
             f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}"
             f"{f', {distributed.processes()} processes' if distributed.processes() > 1 else ''}; run {config.folder}"
         )
+        if run.grown and not run.resume:
+            watch.say(f"new in the network, with first weights: {', '.join(run.grown)}; all else from {config.init}")
         if run.cache is not None:
             watch.say(f"cache {run.cache.folder}: {run.cache.pictures} pictures, {run.cache.bytes / 1e9:.1f} GB")
         session = _Session(run, ema, networks, saved.run, watch)

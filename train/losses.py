@@ -61,7 +61,7 @@ def balanced_cross_entropy(logits: Tensor, ab: Tensor, labels: SoftLabels, weigh
     nearest = labels.nearest[rows]
     weight = weights[nearest[:, 0]]
     flat = logits.permute(0, 2, 3, 1).reshape(-1, labels.count)
-    loss: Tensor = _CrossEntropy.apply(flat, nearest, labels.shares[rows], weight / weight.sum())  # type: ignore[no-untyped-call]
+    loss: Tensor = _CrossEntropy.apply(flat, nearest, labels.shares[rows], weight / weight.sum())
     return loss
 
 

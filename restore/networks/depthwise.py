@@ -34,7 +34,7 @@ class DepthwiseConv2d(nn.Conv2d):
         if torch.is_grad_enabled() and input.device.type == "cpu" and not torch.compiler.is_compiling():
             if torch.is_autocast_enabled("cpu"):
                 input = input.to(torch.get_autocast_dtype("cpu"))
-            result: Tensor = _Depthwise.apply(input, weight, bias, stride, before, after)  # type: ignore[no-untyped-call]
+            result: Tensor = _Depthwise.apply(input, weight, bias, stride, before, after)
             return result
         return _convolved(_padded(input, before, after), weight, bias, stride, before, after)
 

@@ -11,6 +11,15 @@ from restore.networks.depthwise import DepthwiseConv2d
 from restore.networks.heads import ClassesHead, class_weights, prior_of, quantised_ab_bins
 from restore.networks.told import hint_pyramid
 
+# What the default network can be grown by: small, and all together.
+GROWN: list[dict[str, object]] = [
+    {"attention": 1, "attention_width": 64},
+    {"wide": [32, 64], "wide_blocks": 1},
+    {"half": 32},
+    {"queries": 1},
+    {"attention": 2, "attention_width": 128, "wide": [64, 32], "half": 32, "queries": 2},
+]
+
 
 def millions(architecture: str, **arguments: object) -> float:
     model = build_model(ModelConfig(GeneratorConfig(architecture, dict(arguments)), HeadConfig("regression")))
@@ -78,7 +87,8 @@ def test_output_is_ab_at_the_stated_stride(architecture: str, head: str) -> None
 
 def test_every_parameter_takes_part() -> None:
     hinted = GeneratorConfig("efficientnet_unet", {"hints": True})
-    for generator in (*map(GeneratorConfig, GENERATORS), hinted):
+    grown = [GeneratorConfig("efficientnet_unet", arguments) for arguments in GROWN]
+    for generator in (*map(GeneratorConfig, GENERATORS), hinted, *grown):
         architecture = generator.architecture
         model = build_model(ModelConfig(generator, HeadConfig("regression")))
         model.train()
@@ -271,3 +281,26 @@ def test_a_norm_that_keeps_its_statistics_is_folded_and_still_learns() -> None:
     theirs = gradients(torch.nn.Sequential(conv, norm, layers[2]))
     assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(ours, theirs, strict=True))
     assert torch.allclose(layers(x), layers[2](norm(conv(x))), atol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", GROWN, ids=str)
+def test_a_grown_network_says_at_first_what_it_said_before(arguments: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    head = HeadConfig("classes")
+    plain = build_model(ModelConfig(GeneratorConfig("efficientnet_unet"), head, 64)).eval()
+    grown = build_model(ModelConfig(GeneratorConfig("efficientnet_unet", arguments), head, 64)).eval()
+    grown.load_state_dict({**grown.state_dict(), **plain.state_dict()})
+    scaled_l = torch.randn(2, 1, 64, 96)
+    with torch.no_grad():
+        ours, theirs = grown.raw(scaled_l), plain.raw(scaled_l)
+    if "half" in arguments:
+        theirs = torch.nn.functional.interpolate(theirs, scale_factor=2.0)
+    assert torch.equal(ours, theirs)
+    # Each new part learns within a few steps, the last layers first.
+    new = [p for name, p in grown.named_parameters() if name not in plain.state_dict()]
+    before = [p.detach().clone() for p in new]
+    optimizer = torch.optim.Adam(new, 1e-3)
+    for _ in range(4):
+        grown.raw(scaled_l).square().mean().backward()
+        optimizer.step()
+    assert not any(torch.equal(p, old) for p, old in zip(new, before, strict=True))
