@@ -26,7 +26,7 @@ from restore.networks import (
     build_model,
     can_take_hints,
 )
-from restore.sources import PhotoSource, split
+from restore.sources import PhotoSource, joined, split
 from train import distributed
 from train.config import TrainConfig
 from train.datasets import open_data, own_validation
@@ -172,6 +172,8 @@ def _pictures(config: TrainConfig) -> tuple[PhotoSource, PhotoSource]:
     if config.subset is not None and config.subset < len(data):
         order = np.random.default_rng(config.seed).permutation(len(data))
         data = data.select(np.sort(order[: config.subset]))
+    if config.also:
+        data = joined([(data, 1), *((open_data(name, root), times) for name, times in config.also.items())])
     return data, held_out
 
 
