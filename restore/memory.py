@@ -7,8 +7,8 @@ import ctypes
 import gc
 
 # glibc's mallopt, as in its malloc.h.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT, _LARGEST = 256 << 20, 32 << 20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_KEPT, _LARGEST, _ANY = 256 << 20, 32 << 20, (1 << 31) - 1
 
 
 def keep_freed_memory() -> None:
@@ -19,6 +19,14 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _LARGEST)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def keep_all_freed_memory() -> None:
+    """The same without bounds, for training: each step needs as much as the one before, and tensors of any size."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, _ANY)
 
 
 def give_memory_back() -> None:

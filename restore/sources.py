@@ -12,7 +12,7 @@ import struct
 import tarfile
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -158,6 +158,36 @@ def open_source(path: Path) -> PhotoSource:
         kinds = " ".join(sorted(PICTURE_SUFFIXES))
         raise InputError(f"{path} holds no pictures", f"Pictures are known by their suffix: {kinds}")
     return PhotoSource(table, np.arange(len(table), dtype=np.int64))
+
+
+def joined(parts: Sequence[tuple[PhotoSource, int]]) -> PhotoSource:
+    """Several sources as one, in their order.
+
+    Args:
+        parts: sources, and how many times each of their pictures is there.
+    """
+    shards: list[Path] = []
+    firsts = list[int]()  # of each source's shards, where they stand among all
+    for source, _ in parts:
+        firsts.append(len(shards))
+        shards += [Path(shard).absolute() for shard in source._table.shards]
+
+    def entries() -> Iterator[_Entry]:
+        for (source, _), first in zip(parts, firsts, strict=True):
+            root = Path(source._table.root).absolute()
+            for row in source._rows:
+                entry = source._table[row]
+                if entry.shard == _NO_SHARD:
+                    yield replace(entry, name=str(root / entry.name))
+                else:
+                    yield replace(entry, shard=entry.shard + first)
+
+    table = _Table(Path("/"), shards, entries())
+    ends = np.cumsum([0, *(len(source) for source, _ in parts)])
+    rows = [
+        np.tile(np.arange(start, end), times) for start, end, (_, times) in zip(ends, ends[1:], parts, strict=False)
+    ]
+    return PhotoSource(table, np.concatenate(rows))
 
 
 def split(source: PhotoSource, share: float | int, seed: int) -> tuple[PhotoSource, PhotoSource]:

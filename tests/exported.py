@@ -71,21 +71,29 @@ def small_told_known() -> Iterator[None]:
         yield
 
 
-def save_small(path: Path, head: str, seed: int = 1, *, hints: bool = False) -> None:
+def save_small(
+    path: Path, head: str, seed: int = 1, *, hints: bool = False, grown: dict[str, object] | None = None
+) -> None:
     """A checkpoint of a small network; BatchNorms have seen pictures, and classes are as unequal as in photographs.
 
     Args:
         hints: one that takes hints, and goes by them; see `small_told_known`.
+        grown: arguments of `efficientnet_unet`, in place of a smaller network; nothing of it is zero.
     """
     torch.manual_seed(seed)
     stride = {} if head == "regression" else {"output_stride": 4}
     generator = GeneratorConfig("unet", {"filters": 8, "downs": 5, **stride})
-    if hints:
+    if grown:
+        generator = GeneratorConfig("efficientnet_unet", {"hints": hints, **grown})
+    elif hints:
         generator = GeneratorConfig("small_told")
     model = build_model(ModelConfig(generator, HEADS[head], working_size=64))
     if isinstance(model.head, ClassesHead):
         distance = model.head.bins.square().sum(1)
         model.head.weights.copy_(class_weights(torch.exp(-distance / 800) + 1e-5))
+    for parameter in model.parameters():
+        if grown and not parameter.any():
+            torch.nn.init.normal_(parameter, 0.0, 0.05)
     model.train()
     with torch.no_grad():
         for _ in range(5):

@@ -42,7 +42,10 @@ def build_command() -> typer.Typer:
         # Threads that wait for each other sleep rather than spin: as fast on a quiet machine, and ten times as fast
         # beside another busy process. OpenMP reads it when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from restore.memory import keep_all_freed_memory
         from train.recipes import run_recipe
+
+        keep_all_freed_memory()
 
         run_recipe(resolved, resume=resume, quiet=quiet)
 
@@ -95,6 +98,8 @@ def _new(given: dict[str, Any], file: Path | None) -> TrainConfig:
     for name in ("generator_arguments", "discriminator_arguments"):
         if name in given:
             given[name] = _arguments(given[name], flag_of(OPTIONS[name]))
+    if "also" in given:
+        given["also"] = _times(given["also"])
     config = resolve(given, file)
     if not config.data:
         raise UsageError(
@@ -106,6 +111,10 @@ def _new(given: dict[str, Any], file: Path | None) -> TrainConfig:
         for name in _PATHS
         if (value := getattr(config, name)) and Path(value).expanduser().exists()
     }
+    absolute["also"] = {
+        str(path.resolve()) if (path := Path(name).expanduser()).exists() else name: times
+        for name, times in config.also.items()
+    }
     for name, value in (("data_root", config.data_root), ("cache", config.cache)):
         if value is not None:
             absolute[name] = str(Path(value).expanduser().resolve())
@@ -114,6 +123,17 @@ def _new(given: dict[str, Any], file: Path | None) -> TrainConfig:
     if (config.folder / CONFIG_NAME).exists() and os.environ.get("RANK", "0") == "0":
         raise OutputError(f"{config.folder} holds a run already", "Give another --output, or --resume")
     return config
+
+
+def _times(pairs: list[str]) -> dict[str, int]:
+    """PATH=TIMES; the path may hold an equals sign as well."""
+    times = {}
+    for pair in pairs:
+        path, _, count = pair.rpartition("=")
+        if not path or not count.isdecimal():
+            raise UsageError(f"--also {pair} is not PATH=TIMES", "Such as period.tar=8")
+        times[path] = int(count)
+    return times
 
 
 def _arguments(pairs: list[str], flag: str) -> dict[str, Any]:

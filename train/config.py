@@ -51,6 +51,9 @@ class TrainConfig:
     output: str = _option("", "Folder of the run. [default: runs/<recipe>-<time>]")
     val: str | None = _option(None, "Held-out pictures, as --data. [default: taken from --data by the seed]")
     val_count: int = _option(200, "Held-out pictures measured.", least=1)
+    also: dict[str, Any] = _option(
+        {}, "Further pictures, PATH=TIMES: as --data, each taken so many times an epoch, none held out. Repeatable."
+    )
     subset: int | None = _option(None, "Train on so many pictures, drawn by the seed.", least=1)
 
     # What is trained.
@@ -117,6 +120,10 @@ class TrainConfig:
     flip: float = _option(0.5, "Share of pictures that are mirrored.", least=0, most=1)
     degrade: float = _option(0.5, "Film-like degradation of the input, 0 to 1.", least=0, most=1)
 
+    wear: float = _option(
+        0.0, "Marks of age on the input, 0 to 1, times --degrade: frames, dirt, scratches, halation, uneven light, "
+        "fading, tone, grain, lost sharpness, JPEG blocks.", least=0, most=1,
+    )  # fmt: skip
     hints: float = _option(
         0.0, "Share of the samples that are told true colours at places; above 0 for a model that takes hints.",
         least=0, most=1,
@@ -148,7 +155,10 @@ class TrainConfig:
     )  # fmt: skip
     warmup: float = _option(0.03, "Share of a stage with a rising rate.", least=0, most=1)
     clip: float = _option(1.0, "Largest norm of the gradient; 0: any.", least=0)
-    freeze_norms: bool = _option(False, "BatchNorm keeps its statistics, as small batches may need.")
+    freeze_norms: str = _option(
+        "none", "Where BatchNorm keeps its statistics, as small batches may need; it then costs no time.",
+        choices=("none", "encoder", "all"),
+    )  # fmt: skip
     ema: float = _option(0.999, "Decay of the averaged weights.", least=0, most=1)
 
     # Watching.
@@ -181,6 +191,9 @@ class TrainConfig:
             raise UsageError(f"--size must be a multiple of 32, not {self.size}")
         if self.batch % self.accumulate:
             raise UsageError(f"--batch {self.batch} can't be computed in {self.accumulate} equal parts (--accumulate)")
+        for path, times in self.also.items():
+            if not isinstance(times, int) or isinstance(times, bool) or times < 1:
+                raise UsageError(f"--also {path}={times}: how many times must be a whole number of at least 1")
         if self.generator == "checkpoint" and self.init is None:
             raise UsageError("--generator checkpoint needs --init", "Name the checkpoint, or another generator")
         if self.cache_gb is not None and self.cache is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -93,11 +94,24 @@ def torchvision_weights(
     return tensors
 
 
-def encoder_parameters(model: Model) -> list[nn.Parameter]:
-    """The parameters that pretrained weights filled, which learn more slowly."""
+def encoder_parts(model: Model) -> list[nn.Module]:
+    """The parts that pretrained weights fill; none where no such weights exist."""
     generator = model.generator
     if isinstance(generator, EfficientNetUNet):
-        return list(generator.encoder.parameters())
+        return [generator.encoder]
     if isinstance(generator, ResNetUNet | ResNetRegression):
-        return [*generator.stem.parameters(), *generator.stages.parameters()]
+        return [generator.stem, generator.stages]
     return []
+
+
+def encoder_parameters(model: Model) -> list[nn.Parameter]:
+    """The parameters that pretrained weights filled, which learn more slowly."""
+    return [parameter for part in encoder_parts(model) for parameter in part.parameters()]
+
+
+def hold_norms(parts: Iterable[nn.Module]) -> None:
+    """Let each BatchNorm keep its statistics, until `train()` is called."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()

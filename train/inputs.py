@@ -13,6 +13,7 @@ from restore.color import lightness_from_luma, rgb_to_lab, scale_l
 from restore.threads import map_in_threads, processors
 from train.config import TrainConfig
 from train.degrade import film_luma, grey
+from train.wear import framed, worn
 
 _L_OF_BYTE, _L_OF_STEP = (scale_l(lightness_from_luma(torch.arange(n) / (n - 1))).numpy() for n in (256, 4096))
 _PICTURES_A_THREAD = 4  # to hand over fewer takes as long as they do
@@ -27,11 +28,15 @@ def network_input(rgb: Tensor, config: TrainConfig, numbers: Sequence[int]) -> t
         numbers: of the samples; degradation follows from them and the run's seed.
     """
     on_cpu = rgb.device.type == "cpu"
+    seeds, wear = [config.seed * 1_000_000_007 + number for number in numbers], config.degrade * config.wear
+    if wear:
+        rgb = framed(rgb, wear, seeds)
     if config.degrade == 0 and on_cpu:
         luma = grey(rgb)  # (N·S, S) for OpenCV, whose look-up is five times as fast as NumPy's
         scaled_l = torch.from_numpy(cv2.LUT(luma.numpy().reshape(-1, luma.shape[-1]), _L_OF_BYTE)).reshape(luma.shape)
     else:
-        luma = film_luma(rgb, config.degrade, [config.seed * 1_000_000_007 + number for number in numbers])
+        luma = film_luma(rgb, config.degrade, seeds)
+        luma = worn(luma, wear, seeds) if wear else luma
         scaled_l = _by_table(luma) if on_cpu else scale_l(lightness_from_luma(luma))
     return scaled_l.contiguous(memory_format=torch.channels_last), clean_ab(rgb)
 

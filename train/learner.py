@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from train import distributed
 from train.config import TrainConfig
 
+_FUSED = ("cpu", "cuda")  # where PyTorch has one kernel for a whole step of Adam
+
 
 class Learner:
     """A network, its optimiser, the scaler of fp16, and the averaging of gradients over processes.
@@ -92,4 +94,5 @@ def new_optimizer(
             if chosen:
                 rows.append({"params": chosen, "peak": peak, "weight_decay": weight_decay if decays else 0.0})
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(rows, lr=config.learning_rate, betas=(config.beta1, config.beta2), foreach=True)
+    fused = all(p.device.type in _FUSED for members, _ in groups for p in members)
+    return kind(rows, lr=config.learning_rate, betas=(config.beta1, config.beta2), foreach=not fused, fused=fused)

@@ -22,6 +22,7 @@ from restore.stopping import stop_gently
 from train import distributed
 from train.config import CONFIG_NAME, TrainConfig
 from train.data import Batch, CropDataset, batches
+from train.encoders import encoder_parts, hold_norms
 from train.framing import Framing
 from train.hints import simulated_hints
 from train.inputs import network_input
@@ -42,7 +43,11 @@ _WORSE_THAN_GREY = 1.6  # ab error as a multiple of all-grey's
 
 @dataclass(frozen=True)
 class Run:
-    """What a recipe hands to the loop."""
+    """What a recipe hands to the loop.
+
+    Args:
+        grown: parts of the generator that the checkpoint it starts from does not have.
+    """
 
     config: TrainConfig
     model: Model
@@ -53,6 +58,7 @@ class Run:
     cache: PictureCache | None = None
     resume: bool = False
     quiet: bool = False
+    grown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ def train(run: Run, stages: list[Stage]) -> None:
             f"{sum(p.numel() for p in run.model.parameters()) / 1e6:.1f} M parameters; {run.device}, {config.precision}"
             f"{f', {distributed.processes()} processes' if distributed.processes() > 1 else ''}; run {config.folder}"
         )
+        if run.grown and not run.resume:
+            watch.say(f"new in the network, with first weights: {', '.join(run.grown)}; all else from {config.init}")
         if run.cache is not None:
             watch.say(f"cache {run.cache.folder}: {run.cache.pictures} pictures, {run.cache.bytes / 1e9:.1f} GB")
         session = _Session(run, ema, networks, saved.run, watch)
@@ -227,14 +235,11 @@ class _Session:
             paused += time.monotonic() - pause
 
     def _train_mode(self) -> None:
-        for network in (self.run.model, self.run.discriminator):
-            if network is None:
-                continue
+        networks = [network for network in (self.run.model, self.run.discriminator) if network is not None]
+        for network in networks:
             network.train()
-            if self.config.freeze_norms:
-                for module in network.modules():
-                    if isinstance(module, nn.BatchNorm2d):
-                        module.eval()
+        if self.config.freeze_norms != "none":
+            hold_norms(networks if self.config.freeze_norms == "all" else encoder_parts(self.run.model))
 
     def _chunks(self, batch: Batch) -> list[Chunk]:
         """Network inputs of this process's part of a batch, in as many parts as memory asks for."""

@@ -57,7 +57,7 @@ RECIPE_DEFAULTS: dict[str, dict[str, Any]] = {
 # Going on from weights: a tenth of the rates, and BatchNorm's statistics as they are. Those of small batches of crops
 # are not those of whole pictures, and cost more than a few minutes of fine-tuning bring.
 _FROM_WEIGHTS: dict[str, dict[str, Any]] = {
-    "classes": {"learning_rate": 2e-4, "encoder_learning_rate": 5e-5, "freeze_norms": True}
+    "classes": {"learning_rate": 2e-4, "encoder_learning_rate": 5e-5, "freeze_norms": "all"}
 }
 
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {

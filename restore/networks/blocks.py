@@ -32,9 +32,38 @@ class PixelShuffleUp(nn.Module):
         return self.shuffle(self.act(self.conv(x)))
 
 
+class ConvNormAct(nn.Sequential):
+    """Layers one after the other; a BatchNorm that keeps its statistics is folded into the convolution before it, in
+    training too: it then costs nothing, and the weights, scales and shifts still get their gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv: nn.Conv2d | None = None  # held back until it is known what follows
+        for layer in self:
+            if conv is not None:
+                if isinstance(layer, nn.BatchNorm2d) and not layer.training:
+                    x, conv = _folded(x, conv, layer), None
+                    continue
+                x, conv = conv(x), None
+            if isinstance(layer, nn.Conv2d):
+                conv = layer
+            else:
+                x = layer(x)
+        return x if conv is None else conv(x)
+
+
+def _folded(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    if conv.bias is not None:
+        shift = shift + conv.bias * scale
+    return conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
+
+
 def conv_norm_act(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
     """Convolution, BatchNorm, ReLU at the same size."""
-    return nn.Sequential(
+    return ConvNormAct(
         nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),

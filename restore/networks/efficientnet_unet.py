@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restore.networks.blocks import conv_norm_act
+from restore.networks.blocks import ConvNormAct, conv_norm_act
+from restore.networks.depthwise import DepthwiseConv2d
+from restore.networks.grown import Context, QueryDecoder, WideDecoder
 from restore.networks.told import HintLayers
 
 
@@ -38,17 +40,22 @@ _SKIP_AFTER = (0, 1, 2, 4, 6)  # stages whose outputs are the features at stride
 
 
 def _conv(
-    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, depthwise: bool = False, act: bool = True
 ) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2 if stride == 1 else 0, 1, groups, bias=False),
-        nn.BatchNorm2d(out_channels, eps=1e-3),
-    ]
+    """Convolution, BatchNorm, ReLU6. Stride 2 is TensorFlow's SAME for even sizes, one pixel more behind than before:
+    the weights were trained with it."""
+    layers: list[nn.Module] = []
     if stride == 2:
-        # TensorFlow's SAME for even sizes, one pixel more behind than before: the weights were trained with it.
         before = (kernel - 2) // 2
-        layers.insert(0, nn.ZeroPad2d((before, before + 1, before, before + 1)))
-    return nn.Sequential(*layers, *([nn.ReLU6(inplace=True)] if act else []))
+        layers.append(nn.Identity() if depthwise else nn.ZeroPad2d((before, before + 1, before, before + 1)))
+    padding = kernel // 2 if stride == 1 else 0
+    layers.append(
+        DepthwiseConv2d(out_channels, kernel, stride)
+        if depthwise
+        else nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+    )
+    layers.append(nn.BatchNorm2d(out_channels, eps=1e-3))
+    return ConvNormAct(*layers, *([nn.ReLU6(inplace=True)] if act else []))
 
 
 class _MBConv(nn.Module):
@@ -58,7 +65,7 @@ class _MBConv(nn.Module):
         super().__init__()
         width = in_channels * expand
         layers = [] if expand == 1 else [_conv(in_channels, width, 1)]
-        layers += [_conv(width, width, kernel, stride, groups=width), _conv(width, out_channels, 1, act=False)]
+        layers += [_conv(width, width, kernel, stride, depthwise=True), _conv(width, out_channels, 1, act=False)]
         self.layers = nn.Sequential(*layers)
         self.residual = stride == 1 and in_channels == out_channels
 
@@ -123,17 +130,24 @@ class EfficientNetUNet(nn.Module):
     """EfficientNet-Lite encoder, the global mean added at the bottleneck, three up-blocks to a quarter of the size.
 
     Input (N, 1, H, W) with H and W multiples of 32, and where it takes hints (N, 3, H, W), see `told`; output
-    (N, out_channels, H/4, W/4).
+    (N, out_channels, H/4, W/4), or H/2 and W/2 with `half`.
 
     Args:
         variant: 0, 1 or 2, for Lite 0 to 2.
         widths: channels of the three up-blocks.
         tanh: end in tanh, as regression of scaled ab does.
         hints: can be told colours.
+        attention: blocks of attention over the whole picture at 1/16 of its size; 0 for none.
+        attention_width: their channels, a multiple of 64.
+        wide: channels at 1/8 and 1/4 of the size of a second decoder, whose output is added to the first one's.
+        wide_blocks: its residual blocks at each size.
+        half: channels at 1/2 of the size, which makes that the output's; 0 for none. It goes on from `wide`.
+        queries: layers of a decoder that asks for each class; 0 for none.
+
+    The last six are what a trained network can be grown by: they add nothing at first.
     """
 
     input_multiple = 32
-    output_stride = 4
     exact_encoder = False
 
     def __init__(
@@ -143,18 +157,30 @@ class EfficientNetUNet(nn.Module):
         widths: tuple[int, int, int] = (192, 128, 96),
         tanh: bool = True,
         hints: bool = False,
+        attention: int = 0,
+        attention_width: int = 384,
+        wide: tuple[int, int] | None = None,
+        wide_blocks: int = 2,
+        half: int = 0,
+        queries: int = 0,
     ) -> None:
         super().__init__()
         self.variant = variant
         self.encoder = EfficientNetLite(variant)
         self.told = HintLayers(self.encoder.channels) if hints else None
-        _, quarter, eighth, sixteenth, deepest = self.encoder.channels
+        halved, quarter, eighth, sixteenth, deepest = self.encoder.channels
         self.scene = nn.Linear(deepest, deepest)
         skips = (sixteenth, eighth, quarter)
         ins = (deepest, *widths[:2])
         self.ups = nn.ModuleList([_UpBlock(i, s, o) for i, s, o in zip(ins, skips, widths, strict=True)])
-        last: list[nn.Module] = [nn.Conv2d(widths[-1], out_channels, 1)]
-        self.last = nn.Sequential(*last, *([nn.Tanh()] if tanh else []))
+        self.context = Context((sixteenth, deepest), attention_width, attention, widths[0]) if attention else None
+        coarse = widths[0] + (attention_width if attention else 0)
+        self.wide = WideDecoder(coarse, (eighth, quarter), wide, wide_blocks, out_channels) if wide else None
+        fine = wide[1] if wide else widths[2]
+        self.finer = WideDecoder(fine, (halved,), (half,), 1, out_channels) if half else None
+        self.asked = QueryDecoder(out_channels, coarse, fine, queries) if queries else None
+        self.output_stride = 2 if half else 4
+        self.last = nn.Sequential(nn.Conv2d(widths[-1], out_channels, 1), *([nn.Tanh()] if tanh else []))
 
     @property
     def takes_hints(self) -> bool:
@@ -163,10 +189,22 @@ class EfficientNetUNet(nn.Module):
     def forward(self, x: Tensor, hints: Tensor | None = None) -> Tensor:
         assert hints is None or self.told is not None, "callers ask `takes_hints`"
         told = () if hints is None or self.told is None else self.told(hints, x.dtype)
-        # Depthwise convolutions run backwards slowly in bf16 on CPUs: training may keep just the encoder in float32.
+        # Some CPUs train depthwise convolutions slowly in bf16: the encoder alone may be kept in float32.
         with torch.autocast(x.device.type, enabled=torch.is_autocast_enabled(x.device.type) and not self.exact_encoder):
-            _, quarter, eighth, sixteenth, x = self.encoder(x, told)
-        x = x + self.scene(x.mean((2, 3)))[:, :, None, None]
-        for up, skip in zip(self.ups, (sixteenth, eighth, quarter), strict=True):
-            x = up(x, skip)
-        return self.last(x)
+            half, quarter, eighth, sixteenth, deepest = self.encoder(x, told)
+        deepest = deepest + self.scene(deepest.mean((2, 3)))[:, :, None, None]
+        x = coarse = self.ups[0](deepest, sixteenth)
+        if self.context is not None:
+            tokens = self.context(sixteenth, deepest)
+            x = x + self.context.last(tokens)
+            coarse = torch.cat((x, tokens), dim=1)
+        x = fine = self.ups[2](self.ups[1](x, eighth), quarter)
+        raw = self.last[0](x)
+        if self.wide is not None:
+            fine = self.wide(coarse, (eighth, quarter))
+            raw = raw + self.wide.last(fine)
+        if self.asked is not None:
+            raw = raw + self.asked(coarse, fine)
+        if self.finer is not None:
+            raw = F.interpolate(raw, scale_factor=2.0, mode="nearest") + self.finer.last(self.finer(fine, (half,)))
+        return self.last[1:](raw)

@@ -129,6 +129,10 @@ def test_stopped_and_resumed_equals_uninterrupted(
         *QUICK,
         "--save-every",
         "7",
+        "--wear",
+        "0.7",
+        "--also",
+        f"{pictures}=2",
         "--seed",
         "5",
     ]
@@ -230,12 +234,40 @@ def test_fine_tuning_keeps_how_the_shipped_model_decodes(pictures: Path, tmp_pat
     assert changed.config.working_size == 64
 
 
+def test_a_checkpoint_grows_by_what_is_asked_for_and_all_else_stays(pictures: Path, tmp_path: Path) -> None:
+    from restore.checkpoint import load_checkpoint
+    from restore.model_files import find_checkpoint
+
+    common = ["train", "--data", pictures, "--init", "default", "--steps", "1", "--size", "64", "--batch", "2"]
+    common += ["--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
+    common += ["--learning-rate", "1e-9", "--encoder-learning-rate", "1e-9"]
+    run = tmp_path / "grown"
+    arguments = ["attention=1", "attention_width=64", "wide=[32,32]", "wide_blocks=1"]
+    asked = [word for argument in arguments for word in ("--generator-arg", argument)]
+    result = restore_alone(*common, *asked, "--output", run)
+    assert result.returncode == 0, result.stderr
+    assert "new in the network, with first weights: context, wide; all else from default" in result.stderr
+    shipped, _ = load_checkpoint(find_checkpoint("default"))
+    grown, _ = load_checkpoint(run / "last.safetensors")
+    assert grown.config.generator.arguments["wide"] == [32, 32]
+    assert grown.config.head == shipped.config.head
+    ours, theirs = grown.state_dict(), shipped.state_dict()
+    assert {name.split(".")[1] for name in ours.keys() - theirs.keys()} == {"context", "wide"}
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+    result = restore_here(*common, "--generator-arg", "widths=[64,64,64]", "--output", tmp_path / "narrow")
+    assert result.returncode == 2
+    assert "has no place there" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["--steps", "1"], 2, "--data is missing"),
         (["--data", "nowhere"], 3, "nowhere"),
         (["--data", "PICTURES", "--recipe", "magic"], 2, "classes"),
+        (["--data", "PICTURES", "--also", "more.tar"], 2, "--also more.tar is not PATH=TIMES"),
+        (["--data", "PICTURES", "--also", "more.tar=0"], 2, "a whole number of at least 1"),
+        (["--data", "PICTURES", "--also", "nowhere.tar=2"], 3, "nowhere.tar"),
         (["--data", "PICTURES", "--size", "50"], 2, "multiple of 32"),
         (["--data", "PICTURES", "--seed", "-1"], 2, "--seed"),
         (["--data", "PICTURES", "--workers", "-1"], 2, "--workers"),

@@ -166,7 +166,18 @@ def test_stages_one_by_one_with_init(pictures: Path, tmp_path: Path) -> None:
 def test_two_processes_learn_what_one_does(pictures: Path, tmp_path: Path) -> None:
     """With frozen normalisation and no dropout, losses and weights equal the one-process run of the same batch."""
     common = ["--data", pictures, *RECIPES["pix2pix"], "--generator-arg", "dropout=0", *QUICK, "--steps", 20]
-    common += ["--freeze-norms", "--degrade", 0.5, "--learning-rate", "1e-4", "--record-every", 1, "--val-every", 10]
+    common += [
+        "--freeze-norms",
+        "all",
+        "--degrade",
+        0.5,
+        "--learning-rate",
+        "1e-4",
+        "--record-every",
+        1,
+        "--val-every",
+        10,
+    ]
     alone, together = tmp_path / "alone", tmp_path / "together"
     result = restore_alone("train", *common, "--output", alone)
     assert result.returncode == 0, result.stderr

@@ -6,8 +6,19 @@ import pytest
 import torch
 
 from restore.networks import GENERATORS, GeneratorConfig, HeadConfig, Model, ModelConfig, build_model
+from restore.networks.blocks import conv_norm_act
+from restore.networks.depthwise import DepthwiseConv2d
 from restore.networks.heads import ClassesHead, class_weights, prior_of, quantised_ab_bins
 from restore.networks.told import hint_pyramid
+
+# What the default network can be grown by: small, and all together.
+GROWN: list[dict[str, object]] = [
+    {"attention": 1, "attention_width": 64},
+    {"wide": [32, 64], "wide_blocks": 1},
+    {"half": 32},
+    {"queries": 1},
+    {"attention": 2, "attention_width": 128, "wide": [64, 32], "half": 32, "queries": 2},
+]
 
 
 def millions(architecture: str, **arguments: object) -> float:
@@ -76,7 +87,8 @@ def test_output_is_ab_at_the_stated_stride(architecture: str, head: str) -> None
 
 def test_every_parameter_takes_part() -> None:
     hinted = GeneratorConfig("efficientnet_unet", {"hints": True})
-    for generator in (*map(GeneratorConfig, GENERATORS), hinted):
+    grown = [GeneratorConfig("efficientnet_unet", arguments) for arguments in GROWN]
+    for generator in (*map(GeneratorConfig, GENERATORS), hinted, *grown):
         architecture = generator.architecture
         model = build_model(ModelConfig(generator, HeadConfig("regression")))
         model.train()
@@ -220,3 +232,75 @@ def test_shadows_are_calm_and_lights_as_vivid_as_without() -> None:
 def test_a_wrong_config_says_what_is_wrong(config: ModelConfig, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         build_model(config)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (6, 2)])
+def test_depthwise_convolution_and_its_gradients_are_the_plain_ones(
+    kernel: int, stride: int, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    conv = DepthwiseConv2d(8, kernel, stride).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    x = torch.randn(2, 8, 12, 10).to(dtype).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        y = conv(x)
+    ahead = torch.randn_like(y)
+    y.backward(ahead)
+
+    plain_x = x.detach().double().requires_grad_()
+    weight = conv.weight.detach().to(dtype).double().requires_grad_()
+    padded = torch.nn.functional.pad(plain_x, (conv.before, conv.after) * 2)
+    plain = torch.nn.functional.conv2d(padded, weight, None, stride, groups=8)
+    plain.backward(ahead.double())
+    assert y.shape[2:] == (12 // stride, 10 // stride)
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.dtype == conv.weight.dtype
+    near = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+    for ours, theirs in ((y, plain), (x.grad, plain_x.grad), (conv.weight.grad, weight.grad)):
+        assert ours is not None
+        assert theirs is not None
+        assert torch.allclose(ours.double(), theirs, atol=near * float(theirs.abs().max()), rtol=0)
+
+
+def test_a_norm_that_keeps_its_statistics_is_folded_and_still_learns() -> None:
+    torch.manual_seed(0)
+    layers = conv_norm_act(4, 6)
+    conv, norm = layers[0], layers[1]
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    x = torch.randn(3, 4, 8, 8)
+    for _ in range(3):
+        layers(x * 2 + 1)  # statistics that are not those of x
+    norm.weight.data.uniform_(0.5, 2)
+    norm.bias.data.normal_()
+    norm.eval()
+
+    def gradients(network: torch.nn.Module) -> list[torch.Tensor]:
+        return list(torch.autograd.grad(network(x).square().sum(), list(layers.parameters())))
+
+    ours = gradients(layers)
+    theirs = gradients(torch.nn.Sequential(conv, norm, layers[2]))
+    assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-3) for one, other in zip(ours, theirs, strict=True))
+    assert torch.allclose(layers(x), layers[2](norm(conv(x))), atol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", GROWN, ids=str)
+def test_a_grown_network_says_at_first_what_it_said_before(arguments: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    head = HeadConfig("classes")
+    plain = build_model(ModelConfig(GeneratorConfig("efficientnet_unet"), head, 64)).eval()
+    grown = build_model(ModelConfig(GeneratorConfig("efficientnet_unet", arguments), head, 64)).eval()
+    grown.load_state_dict({**grown.state_dict(), **plain.state_dict()})
+    scaled_l = torch.randn(2, 1, 64, 96)
+    with torch.no_grad():
+        ours, theirs = grown.raw(scaled_l), plain.raw(scaled_l)
+    if "half" in arguments:
+        theirs = torch.nn.functional.interpolate(theirs, scale_factor=2.0)
+    assert torch.equal(ours, theirs)
+    # Each new part learns within a few steps, the last layers first.
+    new = [p for name, p in grown.named_parameters() if name not in plain.state_dict()]
+    before = [p.detach().clone() for p in new]
+    optimizer = torch.optim.Adam(new, 1e-3)
+    for _ in range(4):
+        grown.raw(scaled_l).square().mean().backward()
+        optimizer.step()
+    assert not any(torch.equal(p, old) for p, old in zip(new, before, strict=True))

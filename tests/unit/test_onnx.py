@@ -64,6 +64,27 @@ def test_colours_equal_those_of_pytorch_at_any_batch_and_size(folder: Path, head
     assert np.abs(ours - theirs).max() < MAX_ERROR
 
 
+@pytest.mark.parametrize("hints", [False, True])
+@pytest.mark.parametrize(
+    "grown",
+    [
+        {"attention": 2, "attention_width": 64, "wide": [32, 64], "wide_blocks": 1},
+        {"attention": 1, "attention_width": 64, "half": 32, "queries": 2},
+    ],
+    ids=str,
+)
+def test_grown_networks_export(grown: dict[str, object], hints: bool, tmp_path: Path) -> None:
+    path = tmp_path / "grown.safetensors"
+    save_small(path, "least_cost", grown=grown, hints=hints)
+    export_onnx(path, path.with_suffix(".onnx"))
+    for count, size in ((1, 64), (3, 96)):
+        ours, theirs = guesses(path, views(count, size))
+        stride = 2 if "half" in grown else 4
+        assert ours.shape == theirs.shape == (count, 2, size // stride, size // stride)
+        assert np.abs(ours).max() > 1
+        assert np.abs(ours - theirs).max() < MAX_ERROR
+
+
 @pytest.mark.parametrize("head", ["annealed", "least_cost", "fitted"])
 def test_styles_equal_those_of_pytorch_and_differ(folder: Path, head: str) -> None:
     seen = []

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from restore.errors import InputError
-from restore.sources import PhotoSource, open_source, split
+from restore.sources import PhotoSource, joined, open_source, split
 
 
 def content(name: str) -> bytes:
@@ -211,3 +211,18 @@ def test_a_picture_is_known_by_where_it_lies_and_by_its_files_size_and_time(tmp_
         file.unlink()
         with pytest.raises(FileNotFoundError):
             source.identity(0)
+
+
+def test_joined_sources_repeat_and_read_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(tmp_path / "tree", ["a.jpg", "deep/b.png"])
+    write_tar(tmp_path / "one.tar", ["c.jpg", "d.jpg"])
+    write_tar(tmp_path / "two.tar", ["e.jpg"])
+    monkeypatch.chdir(tmp_path)
+    sources = [open_source(path) for path in (Path("tree"), tmp_path / "one.tar", Path("two.tar"))]
+    both = joined([(sources[0], 1), (sources[1].select([1]), 3), (sources[2], 2)])
+    monkeypatch.chdir("/")
+    names = ["a.jpg", "deep/b.png", *["d.jpg"] * 3, *["e.jpg"] * 2]
+    assert [both.read(i) for i in range(len(both))] == [content(name) for name in names]
+    assert names_in(both)[1:3] == [str(tmp_path / "tree/deep/b.png"), f"{tmp_path / 'one.tar'}:d.jpg"]
+    assert both.identity(2) == both.identity(4) != both.identity(5)
+    assert pickle.loads(pickle.dumps(both)).read(6) == content("e.jpg")

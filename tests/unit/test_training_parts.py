@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,15 @@ from restore.networks.heads import ClassesHead, class_weights, quantised_ab_bins
 from restore.sources import open_source
 from train.config import TrainConfig
 from train.data import CropDataset, batches, decode
-from train.degrade import film_luma
+from train.degrade import clean_luma, film_luma
 from train.encoders import load_encoder_weights
 from train.framing import Framing
 from train.inputs import clean_ab, network_input
-from train.losses import SoftLabels, balanced_cross_entropy, pixel_loss
+from train.losses import SoftLabels, at_size, balanced_cross_entropy, pixel_loss
 from train.presets import read_config
 from train.schedule import learning_rate
 from train.state import Ema
+from train.wear import framed, worn
 
 
 def test_soft_labels_are_gaussian_over_the_five_nearest_bins() -> None:
@@ -53,6 +55,31 @@ def test_cross_entropy_is_least_at_the_true_colour() -> None:
     right[:, int((head.bins - 20).norm(dim=1).argmin())] = 8
     wrong[:, int((head.bins + 40).norm(dim=1).argmin())] = 8
     assert balanced_cross_entropy(right, ab, labels, weights) < balanced_cross_entropy(wrong, ab, labels, weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_cross_entropy_is_that_of_its_definition(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    head = ClassesHead(0.7, 0.0)
+    labels, weights = SoftLabels(head.bins), torch.rand(head.out_channels) + 0.1
+    logits, ab = torch.randn(3, head.out_channels, 24, 24).to(dtype), torch.randn(3, 2, 48, 48) * 30  # two parts
+    ours = logits.clone().requires_grad_()
+    value = balanced_cross_entropy(ours, ab, labels, weights)
+    (2 * value).backward()
+
+    theirs = logits.double().requires_grad_()
+    rows = labels.rows(at_size(ab, 24, 24))
+    nearest, shares = labels.nearest[rows], labels.shares[rows].double()
+    soft = torch.zeros(len(rows), head.out_channels, dtype=torch.float64).scatter_(1, nearest, shares)
+    log_p = theirs.permute(0, 2, 3, 1).reshape(len(rows), -1).log_softmax(1)
+    weight = weights[nearest[:, 0]].double()
+    expected = -(weight * (soft * log_p).sum(1)).sum() / weight.sum()
+    (2 * expected).backward()
+    assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    near = 1e-5 if dtype == torch.float32 else 1e-2
+    assert torch.allclose(ours.grad.double(), theirs.grad, atol=near * float(theirs.grad.abs().max()), rtol=0)
 
 
 def test_weights_say_how_much_a_pixel_counts() -> None:
@@ -112,6 +139,42 @@ def test_no_degradation_is_luma_and_degradation_follows_from_the_seed() -> None:
     assert 0 <= once.min() <= once.max() <= 1
     # A sample's degradation is its own, whatever it is batched with: processes that train together rely on it.
     assert torch.allclose(film_luma(rgb[3:5], 1.0, [3, 4]), once[3:5], atol=1e-6)
+
+
+def test_wear_follows_from_the_seed_and_from_nothing_else() -> None:
+    rgb = torch.from_numpy(np.stack([data.astronaut()[:128, :96]] * 24)).permute(0, 3, 1, 2).contiguous()
+    luma, seeds = clean_luma(rgb), list(range(24))
+    assert torch.equal(worn(luma, 0.0, seeds), luma)
+    whole = worn(luma, 1.0, seeds)
+    assert float(whole.min()) >= 0 and float(whole.max()) <= 1
+    assert torch.equal(worn(luma[5:9], 1.0, seeds[5:9]), whole[5:9])
+    changed = [float((one - clean).abs().mean()) > 0.001 for one, clean in zip(whole, luma, strict=True)]
+    assert sum(changed) >= 20 and len({one.sum().item() for one in whole}) > 20
+    less = worn(luma, 0.1, seeds)
+    assert sum(not torch.equal(one, clean) for one, clean in zip(less, luma, strict=True)) < 18
+    assert float((less - luma).abs().mean()) < float((whole - luma).abs().mean()) / 4
+    # Mostly it is the same picture still.
+    alike = [
+        float(torch.corrcoef(torch.stack((one.flatten(), clean.flatten())))[0, 1])
+        for one, clean in zip(whole, luma, strict=True)
+    ]
+    assert np.median(alike) > 0.7
+
+
+def test_frames_are_grey_in_what_is_seen_and_in_what_is_asked_for() -> None:
+    rgb = torch.from_numpy(np.stack([data.astronaut()[:64, :64]] * 32)).permute(0, 3, 1, 2).contiguous()
+    before = rgb.clone()
+    config = TrainConfig(size=64, degrade=1.0, wear=1.0)
+    with_frames = framed(rgb, 1.0, range(32))
+    assert torch.equal(rgb, before), "what was given stays"
+    changed = (with_frames != rgb).any(dim=1)
+    assert 3 <= int(changed.any(dim=(1, 2)).sum()) <= 16
+    assert not changed[:, 10:54, 10:54].any()
+    assert all(torch.equal(with_frames[:, 0][changed], with_frames[:, i][changed]) for i in (1, 2))
+    _, ab = network_input(rgb, config, range(32))
+    _, clean = network_input(rgb, replace(config, degrade=0.0), range(32))
+    differs = (ab != clean).any(dim=1)
+    assert differs.any() and not ab[:, 0][differs].any() and not ab[:, 1][differs].any()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from restore.networks import (
     build_model,
     can_take_hints,
 )
-from restore.sources import PhotoSource, split
+from restore.sources import PhotoSource, joined, split
 from train import distributed
 from train.config import TrainConfig
 from train.datasets import open_data, own_validation
@@ -68,7 +68,7 @@ def prepared(
             _check_sync(device)
         torch.manual_seed(config.seed)
         with distributed.first_alone():
-            model = _model(config, head)
+            model, grown = _model(config, head)
             training, held_out = _pictures(config)
             cache = _cache(config)
         config = _effective(config, model)
@@ -88,7 +88,7 @@ def prepared(
         if config.sync_batchnorm:
             model.generator = nn.SyncBatchNorm.convert_sync_batchnorm(model.generator)
             judge = nn.SyncBatchNorm.convert_sync_batchnorm(judge) if judge else None
-        yield Run(config, model, device, training, held_out, judge, cache, resume, quiet)
+        yield Run(config, model, device, training, held_out, judge, cache, resume, quiet, tuple(grown))
 
 
 def chosen_stages(config: TrainConfig, stages: dict[str, Stage]) -> list[Stage]:
@@ -172,6 +172,8 @@ def _pictures(config: TrainConfig) -> tuple[PhotoSource, PhotoSource]:
     if config.subset is not None and config.subset < len(data):
         order = np.random.default_rng(config.seed).permutation(len(data))
         data = data.select(np.sort(order[: config.subset]))
+    if config.also:
+        data = joined([(data, 1), *((open_data(name, root), times) for name, times in config.also.items())])
     return data, held_out
 
 
@@ -195,8 +197,9 @@ def _effective(config: TrainConfig, model: Model) -> TrainConfig:
     )
 
 
-def _initial(config: TrainConfig, head: str) -> Model:
-    """The model of `--init`. Its decoding and its working size stay, where no others are given."""
+def _initial(config: TrainConfig, head: str) -> tuple[Model, list[str]]:
+    """The model of `--init`, and the parts that it was grown by. Its decoding and working size stay where no others
+    are given."""
     model, _ = load_checkpoint(find_checkpoint(str(config.init)))
     _check_init(config, model, head)
     decoding = model.config.head
@@ -209,14 +212,16 @@ def _initial(config: TrainConfig, head: str) -> Model:
             decodings=None,  # fitted to other weights
         )
     size = config.working_size or model.config.working_size
-    generator = model.config.generator
+    generator, asked = model.config.generator, dict(config.generator_arguments)
     if config.hints:
         _check_hints(generator.architecture)
-        generator = replace(generator, arguments={**generator.arguments, "hints": True})
-    return _rebuilt(model, ModelConfig(generator, decoding, size))
+        asked["hints"] = True
+    generator = replace(generator, arguments={**generator.arguments, **asked})
+    return _grown(model, ModelConfig(generator, decoding, size), f"--init {config.init}")
 
 
-def _model(config: TrainConfig, head: str) -> Model:
+def _model(config: TrainConfig, head: str) -> tuple[Model, list[str]]:
+    """The network, and the parts of it that are new in a checkpoint's."""
     if config.init is not None:
         return _initial(config, head)
     head_config = HeadConfig(head, config.temperature or 0.7, config.rebalance or 0.0)
@@ -235,7 +240,7 @@ def _model(config: TrainConfig, head: str) -> Model:
         raise UsageError(str(error)) from error
     initialise(model.generator, config.initialisation)
     load_encoder_weights(model, config.encoder_weights)
-    return model
+    return model, []
 
 
 def _check_init(config: TrainConfig, model: Model, head: str) -> None:
@@ -251,11 +256,6 @@ def _check_init(config: TrainConfig, model: Model, head: str) -> None:
             f"{asked} is a {ours.generator.architecture}, not the --generator {config.generator} that was asked for",
             "Leave --generator out to go on with the checkpoint's",
         )
-    for name, value in config.generator_arguments.items():
-        if ours.generator.arguments.get(name) != value:
-            raise UsageError(
-                f"{asked} was not built with {name}={value}", "Leave --generator-arg out to go on with the checkpoint's"
-            )
 
 
 def _check_hints(architecture: str) -> None:
@@ -264,16 +264,28 @@ def _check_hints(architecture: str) -> None:
         raise UsageError(f"--hints: generator {architecture} takes none", f"Leave it out, or give --generator {known}")
 
 
-def _rebuilt(model: Model, config: ModelConfig) -> Model:
-    """The same weights under a changed config: decoding and working size are part of it, and so is whether it takes
-    hints, for which it gets layers that are zero."""
+def _grown(model: Model, config: ModelConfig, asked: str) -> tuple[Model, list[str]]:
+    """The same weights under a changed config. Decoding and working size are part of it, and so are arguments by which
+    the generator grows: tensors that the model does not have keep their first values, and the parts that they are in
+    are returned beside the network.
+
+    Raises:
+        UsageError: not all of its weights are part of the new network, in the same shapes.
+    """
     try:
-        renewed = build_model(config)
+        grown = build_model(config)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    fresh = {name: tensor for name, tensor in renewed.state_dict().items() if name.startswith(_HINT_LAYERS)}
-    renewed.load_state_dict({**fresh, **model.state_dict()})
-    return renewed
+    ours, theirs = grown.state_dict(), model.state_dict()
+    unfit = [name for name in theirs if name not in ours or ours[name].shape != theirs[name].shape]
+    if unfit:
+        arguments = ", ".join(f"{name}={value}" for name, value in config.generator.arguments.items())
+        raise UsageError(
+            f"{asked} can't grow into a network with {arguments}: its {unfit[0]} has no place there",
+            "Give only arguments that add something, or leave --init out",
+        )
+    grown.load_state_dict({**ours, **theirs})
+    return grown, sorted({name.split(".")[1] for name in ours.keys() - theirs.keys()})
 
 
 def _discriminator(config: TrainConfig, device: torch.device) -> nn.Module:
