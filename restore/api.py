@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from restore.colorizers import load_engine
+from restore.era import era_of_picture
 from restore.hints import Hint
 from restore.merge import merge_rgb
-from restore.options import EngineOptions, Style
+from restore.options import EngineOptions, EraChoice, Style
 from restore.stills import Still, guess, look
 
 FloatArray = npt.NDArray[np.float32]
@@ -31,11 +32,13 @@ class Colorizer:
         batch: pictures at a time in `colorize_many`; None chooses.
         size: the network's working size in pixels; None is the model's own.
         style: `natural` (calm) or `vivid`; None is the model's own.
+        era: whose palette the colours have: `period` (before about 1970) or `modern`; `auto` goes by what a PIL image
+            says of itself, and takes arrays as `period`.
         saturation: factor on the guessed chroma, 0 (grey) and up.
         calm: how much less saturation where the model is unsure, 0 (off) to 1.
 
     Raises:
-        restore.errors.RestoreError: no such model or device, or a size or `calm` that the model can't take.
+        restore.errors.RestoreError: no such model or device, or a size, an era or `calm` that the model can't take.
     """
 
     def __init__(
@@ -46,10 +49,11 @@ class Colorizer:
         batch: int | None = None,
         size: int | None = None,
         style: Style | None = None,
+        era: EraChoice = "auto",
         saturation: float = 1.0,
         calm: float = 0.0,
     ) -> None:
-        options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm)
+        options = EngineOptions(model=model, device=device, batch=batch, size=size, style=style, era=era, calm=calm)
         self._engine = load_engine(options)
         self.saturation = saturation
 
@@ -76,7 +80,7 @@ class Colorizer:
         if hints:
             self._engine.check_takes_hints("hints")
         luma = _luma(image)
-        still = look(luma, self._engine.size, hints=hints)
+        still = self._look(image, luma, hints)
         return self._finished(image, luma, still, guess(self._engine, [still])[0])
 
     def colorize_many(self, images: Iterable[Picture]) -> Iterator[Picture]:
@@ -84,9 +88,13 @@ class Colorizer:
         pending = iter(images)
         while group := list(islice(pending, self._engine.batch)):
             lumas = [_luma(image) for image in group]
-            stills = [look(luma, self._engine.size) for luma in lumas]
+            stills = [self._look(image, luma) for image, luma in zip(group, lumas, strict=True)]
             for image, luma, still, ab in zip(group, lumas, stills, guess(self._engine, stills), strict=True):
                 yield self._finished(image, luma, still, ab)
+
+    def _look(self, image: Picture, luma: Luma, hints: Sequence[Hint] = ()) -> Still:
+        era = self._engine.era_for(era_of_picture(image) if isinstance(image, Image.Image) else "period")
+        return look(luma, self._engine.size, hints=hints, era=era)
 
     def _finished(self, image: Picture, luma: Luma, still: Still, ab: FloatArray) -> Picture:
         coloured = merge_rgb(luma, still.chroma(ab, self.saturation))
@@ -107,7 +115,7 @@ class Colorizer:
         """
         self._engine.check_knows_doubt("doubt()")
         luma = _luma(image)
-        still = look(luma, self._engine.size)
+        still = self._look(image, luma)
         return still.doubt(guess(self._engine, [still], doubt=True)[0], *luma.shape)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -18,13 +18,14 @@ from PIL import Image, ImageOps
 
 from restore import __version__
 from restore.colorizers import Engine, load_engine
+from restore.era import era_of_picture
 from restore.errors import InputError, OutputError, UsageError
 from restore.files import check_writable, write_atomically
 from restore.hint_metrics import random_hints
 from restore.measures import Figures, Guess, Measures
 from restore.merge import merge_rgb
 from restore.metrics import PhotoScores, Rgb, is_grey
-from restore.options import MAX_SATURATION, EngineOptions
+from restore.options import MAX_SATURATION, EngineOptions, Era
 from restore.sheet import contact_sheet, thumbnail
 from restore.sources import DECODE_ERRORS, PhotoSource, open_source
 from restore.stills import Still, guess_shares, look
@@ -92,6 +93,7 @@ class Evaluation:
     Args:
         broken: pictures that could not be read.
         grey: names of originals without colour; they say nothing about colouring, and are not in the figures.
+        eras: how many pictures were given the palette of each; none for a model that knows no eras.
     """
 
     figures: Figures
@@ -100,6 +102,7 @@ class Evaluation:
     engine: dict[str, Any]
     options: EvalOptions
     engine_options: EngineOptions
+    eras: dict[Era, int]
 
     @property
     def scores(self) -> PhotoScores:
@@ -114,6 +117,7 @@ class Evaluation:
             "command": "eval photos",
             "protocol": self.figures.protocol,
             "pictures": self.scores.count,
+            "eras": self.eras,
             "model": {"name": self.engine["model_name"], "sha256": self.engine["model_sha256"]},
             "engine": {key: self.engine[key] for key in ("size", "device", "runtime", "dtype")},
             "options": {key: str(value) if isinstance(value, Path) else value for key, value in options.items()},
@@ -137,7 +141,7 @@ class _Intake:
     """Decodes ahead in threads, in order; keeps count of what can't be measured."""
 
     source: PhotoSource
-    size: int
+    engine: Engine
     hints: int = 0
     seed: int = 0
     broken: list[Broken] = field(default_factory=list)
@@ -164,6 +168,7 @@ class _Intake:
     def _decode(self, index: int) -> _Sample | Broken | None:
         try:
             with Image.open(io.BytesIO(self.source.read(index))) as picture:
+                era = self.engine.era_for(era_of_picture(picture))
                 original = None if _is_grey_mode(picture) else ImageOps.exif_transpose(picture).convert("RGB")
                 picture.load()
         except DECODE_ERRORS as error:
@@ -175,9 +180,9 @@ class _Intake:
         if is_grey(rgb):
             return None
         luma = np.asarray(original.convert("L"))
-        still = look(luma, self.size)
+        still = look(luma, self.engine.size, era=era)
         if self.hints:
-            told = random_hints(still.area.of(rgb), self.hints, self.size, (self.seed, index))
+            told = random_hints(still.area.of(rgb), self.hints, self.engine.size, (self.seed, index))
             still = replace(still, hints=told)
         return _Sample(rgb, luma, still)
 
@@ -214,8 +219,9 @@ def evaluate_photos(
         engine.check_takes_hints("--hints")
     done = 0
     measures = Measures(engine, options.calibration, options.frechet, options.inception)
-    intake = _Intake(source, engine.size, options.hints, options.seed)
+    intake = _Intake(source, engine, options.hints, options.seed)
     rows: list[tuple[Rgb, Rgb, Rgb]] = []
+    eras: Counter[Era] = Counter()
 
     samples = intake.samples()
     while group := list(islice(samples, engine.batch)):
@@ -224,6 +230,7 @@ def evaluate_photos(
             if options.sheet and done * _SHEET_ROWS >= len(rows) * len(source) and len(rows) < _SHEET_ROWS:
                 grey = np.repeat(sample.luma[..., None], 3, axis=2)
                 rows.append(_thumbnails(grey, coloured, sample.original))
+            eras.update([sample.still.era] if sample.still.era else [])
             measures.add(sample.original, sample.luma, coloured, guess)
             done += 1
         if on_progress:
@@ -239,7 +246,7 @@ def evaluate_photos(
     facts = {
         name: getattr(engine, name) for name in ("model_name", "model_sha256", "size", "device", "runtime", "dtype")
     }
-    result = Evaluation(measures.figures(), intake.broken, intake.grey, facts, options, engine_options)
+    result = Evaluation(measures.figures(), intake.broken, intake.grey, facts, options, engine_options, dict(eras))
     if options.sheet:
         contact_sheet(options.sheet, rows, SHEET_LABELS, _SHEET_CELL)
     if options.report:

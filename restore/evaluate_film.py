@@ -261,7 +261,8 @@ class _Work:
 
     def _colored(self, frames: Iterator[Frame]) -> Iterator[ColoredFrame]:
         video = self.options.video
-        settings = ColorSettings(self.film.form, video.smooth, video.stride, keep_color=False, jobs=processors())
+        film = self.film
+        settings = ColorSettings(film.form, video.smooth, video.stride, False, processors(), film.era)
         return ahead(color_frames(ahead(frames, BLOCK), self.engine, settings), BLOCK)
 
     def _counted(self, trios: Iterator[_Trio]) -> Iterator[_Trio]:

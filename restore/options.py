@@ -35,8 +35,8 @@ class EngineOptions:
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
         style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
-        era: whose palette the colours have: `period` (before about 1960), `modern`, or by what each file says
-            (`auto`).
+        era: whose palette the colours have: `period` (before about 1970), `modern`, or by what each file says
+            (`auto`, see `restore.era`).
         calm: how much less saturation where the model is unsure, 0 (off) to 1.
         dropout: leave the noise of a GAN's generator on, the same for every picture.
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TypeVar
 from restore import __version__
 from restore.errors import OutputError
 from restore.files import exists, is_folder, open_atomically, output_error, remove_stale_parts
+from restore.options import Era
 
 Status = Literal["done", "kept", "skipped", "failed"]
 STATUSES: tuple[Status, ...] = ("done", "kept", "skipped", "failed")
@@ -32,6 +33,7 @@ class Record:
         tone: `neutral`, `toned`, `tinted` or `color`, "" where the file was not looked at.
         notes: what the user should know about a file that was done all the same.
         model: the model that coloured it.
+        era: whose palette the model took; None where it knows no eras.
         sha256: of `source` and `result`, where a result was written.
         already_done: it needed nothing.
         compare: its before/after picture.
@@ -53,6 +55,7 @@ class Record:
     tone: str = ""
     notes: tuple[str, ...] = ()
     model: str | None = None
+    era: Era | None = None
     sha256: Mapping[str, str] | None = None
     already_done: bool = False
     compare: Path | None = None
@@ -82,6 +85,7 @@ class Record:
             "tone": self.tone or None,
             "notes": list(self.notes),
             "model": self.model,
+            "era": self.era,
             "sha256": dict(self.sha256) if self.sha256 else None,
         }
         if self.compare:

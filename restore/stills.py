@@ -108,12 +108,13 @@ def _predict(engine: Engine, stills: Sequence[Still], doubt: bool) -> list[Float
     return engine.predict([still.view for still in stills], doubt, [still.hints for still in stills], eras)
 
 
-def colorize(luma: Luma, engine: Engine, saturation: float = 1.0) -> SmallChroma:
+def colorize(luma: Luma, engine: Engine, saturation: float = 1.0, era: Era | None = None) -> SmallChroma:
     """The colour of one picture, ready to be merged at any size.
 
     Args:
         luma: (H, W), 8 or 16 bit.
         saturation: factor on the guessed chroma.
+        era: see `Still`.
     """
-    still = look(luma, engine.size)
+    still = look(luma, engine.size, era=era)
     return still.chroma(guess(engine, [still])[0], saturation)

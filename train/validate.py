@@ -113,7 +113,7 @@ class Validation:
             if is_grey(original):
                 continue  # its PSNR is infinite, and it says nothing of colour
             luma = np.asarray(Image.fromarray(original).convert("L"))
-            still = look(luma, engine.size)
+            still = look(luma, engine.size, era="modern")  # as the pictures of data sets are
             ((ab, shares),) = guess_shares(engine, [still])
             ours = np.asarray(merge_rgb(luma, still.chroma(ab)), np.uint8)
             yield _Coloured(np.repeat(luma[:, :, None], 3, axis=2), ours, original, shares)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError
-from restore.options import EngineOptions, Style, VideoOptions
+from restore.options import EngineOptions, EraChoice, Style, VideoOptions
 from restore.progress import printable, say
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def photos(
     style: Annotated[
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
+    era: Annotated[
+        EraChoice,
+        typer.Option(help="Colours of which time: period is before about 1970; auto goes by each file's data."),
+    ] = "auto",
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     dropout: Annotated[
@@ -71,7 +75,7 @@ def photos(
 
     from restore.evaluate import EvalOptions, evaluate_photos
 
-    engine_options = EngineOptions(model, device, batch, size, style, calm=calm, dropout=dropout)
+    engine_options = EngineOptions(model, device, batch, size, style, era, calm=calm, dropout=dropout)
     options = EvalOptions(
         data,
         saturation=saturation,
@@ -104,6 +108,10 @@ def video(
     smooth: Annotated[float, typer.Option(help="Smoothing in time, 0 (off) to 1.")] = VideoOptions.smooth,
     stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
     style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
+    era: Annotated[
+        EraChoice,
+        typer.Option(help="Colours of which time. auto: period (before about 1970), and modern for films of phones."),
+    ] = "auto",
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = VideoOptions.saturation,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     count: Annotated[int | None, typer.Option(help="So many frames of each clip. [default: all]")] = None,
@@ -115,7 +123,7 @@ def video(
 
     from restore.evaluate_film import FilmEvalOptions, evaluate_films
 
-    engine_options = EngineOptions(model=model, device=device, size=size, style=style, calm=calm)
+    engine_options = EngineOptions(model=model, device=device, size=size, style=style, era=era, calm=calm)
     video_options = VideoOptions(smooth=smooth, stride=stride, saturation=saturation)
     options = FilmEvalOptions(data, video_options, count, report)
     messages = Console(stderr=True, highlight=False)
@@ -141,7 +149,7 @@ def _print_film(result: FilmEvaluation) -> None:
     say(
         f"{len(rows)} clips; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
         f"{engine['size']}, smooth {video.smooth:g}, stride {video.stride}, saturation {video.saturation:g}, "
-        f"calm {result.engine_options.calm:g}, "
+        f"calm {result.engine_options.calm:g}, era {result.engine_options.era}, "
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}"
     )
     say(
@@ -205,7 +213,7 @@ def _print(result: Evaluation, console: Console) -> None:
     console.print(_table(result, plain=not console.is_terminal))
     lines = [
         f"{result.scores.count} pictures; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
-        f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, "
+        f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, {_eras(result)}"
         f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
         f"Protocol: {figures.protocol}",
     ]
@@ -237,6 +245,11 @@ def _entropies(figures: CrossEntropy) -> str:
         f"Cross-entropy, nats: natural {figures.natural:.3f}, balanced {figures.balanced:.3f}; of the best one "
         f"guess for all pixels: {figures.natural_known:.3f} and {figures.balanced_known:.3f}"
     )
+
+
+def _eras(result: Evaluation) -> str:
+    counts = [f"{count} {era}" for era, count in sorted(result.eras.items())]
+    return f"era {result.engine_options.era} ({', '.join(counts)}), " if counts else ""
 
 
 def _some(lines: list[str]) -> list[str]:

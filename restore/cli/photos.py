@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from restore.errors import CheckError, SomeFilesFailedError, UsageError
-from restore.options import AlreadyColor, EngineOptions, Format, PhotoOptions, Style
+from restore.options import AlreadyColor, EngineOptions, EraChoice, Format, PhotoOptions, Style
 
 
 def photos(
@@ -26,6 +26,10 @@ def photos(
     style: Annotated[
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
+    era: Annotated[
+        EraChoice,
+        typer.Option(help="Colours of which time: period is before about 1970; auto goes by each file's data."),
+    ] = "auto",
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     dropout: Annotated[
@@ -106,7 +110,7 @@ def photos(
         sheet=sheet,
         confidence=confidence,
     )
-    engine_options = EngineOptions(model, device, batch, size, style, calm=calm, dropout=dropout)
+    engine_options = EngineOptions(model, device, batch, size, style, era, calm=calm, dropout=dropout)
     if sweep:
         _sweep(sweep, options, engine_options)
         return

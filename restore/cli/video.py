@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from restore.errors import SomeFilesFailedError, UsageError
-from restore.options import EngineOptions, FilmInColor, FilmsOptions, Style, VideoOptions
+from restore.options import EngineOptions, EraChoice, FilmInColor, FilmsOptions, Style, VideoOptions
 
 
 def seconds(text: str) -> float:
@@ -40,6 +40,10 @@ def video(
     ] = None,
     smooth: Annotated[float, typer.Option(help="Strength of smoothing in time, 0 (off) to 1.")] = 0.8,
     style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
+    era: Annotated[
+        EraChoice,
+        typer.Option(help="Colours of which time. auto: period (before about 1970), and modern for films of phones."),
+    ] = "auto",
     saturation: Annotated[float, typer.Option(help="Factor on the colour: 0 is grey, 1 normal.")] = 1.0,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
     codec: Annotated[
@@ -118,7 +122,7 @@ def video(
     )
     _restore(
         options,
-        EngineOptions(model=model, device=device, batch=batch, size=size, style=style, calm=calm),
+        EngineOptions(model=model, device=device, batch=batch, size=size, style=style, era=era, calm=calm),
         quiet=quiet,
         verbose=verbose,
     )

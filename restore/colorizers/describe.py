@@ -23,6 +23,7 @@ class Description:
         exported: the exported form that runs instead of a checkpoint on a CPU, where there is a current one.
         size_multiple: what `--size` has to be a multiple of.
         styles: what `--style` can be.
+        knows_eras: whether `--era` means something to it.
         knows_doubt: whether it can say how sure it is.
         takes_hints: whether it can be told colours.
         network: architecture, its arguments and the head, as in the checkpoint.
@@ -39,6 +40,7 @@ class Description:
     working_size: int
     size_multiple: int
     styles: tuple[str, ...]
+    knows_eras: bool
     knows_doubt: bool
     takes_hints: bool
     licence: str
@@ -55,6 +57,7 @@ class Description:
             "on CPUs": self.exported,
             "working size": f"{self.working_size}; --size takes multiples of {self.size_multiple}",
             "styles": ", ".join(self.styles) or "none",
+            "eras": "known: --era works" if self.knows_eras else "not known",
             "doubt": "known: --calm and --confidence work" if self.knows_doubt else "not known",
             "hints": "taken" if self.takes_hints else "not taken",
             "network": json.dumps(self.network),
@@ -93,6 +96,7 @@ def _describe_onnx(path: Path) -> Description:
         working_size=info.working_size,
         size_multiple=info.size_multiple,
         styles=tuple(VIVIDNESS) if info.has_styles else (),
+        knows_eras=exported.knows_eras,
         knows_doubt=exported.classes is not None,
         takes_hints=exported.takes_hints,
         licence=info.licence,
@@ -116,6 +120,7 @@ def _describe_community(path: Path) -> Description:
         working_size=model.working_size,
         size_multiple=model.size_multiple,
         styles=(),
+        knows_eras=False,
         knows_doubt=False,
         takes_hints=False,
         licence=LICENCE,
@@ -142,6 +147,7 @@ def _describe_checkpoint(path: Path) -> Description:
         working_size=model.config.working_size,
         size_multiple=int(model.generator.input_multiple),  # type: ignore[arg-type]
         styles=tuple(VIVIDNESS) if isinstance(model.head, ClassesHead) else (),
+        knows_eras=getattr(model.head, "decodings", None) is not None,
         knows_doubt=isinstance(model.head, ClassesHead),
         takes_hints=model.takes_hints,
         licence=info.licence,

@@ -48,6 +48,7 @@ class Engine:
             )
         self._calm = options.calm
         check_era(model.name, model.knows_eras, options.era)
+        self._era = options.era
         self.era: Era = "period" if options.era == "auto" else options.era
         """Of pictures of which nothing else is known."""
         if options.calm:
@@ -89,6 +90,18 @@ class Engine:
     def classes(self) -> Classes | None:
         """What the model's distribution is over; None for a model that guesses one colour."""
         return self._model.classes
+
+    @property
+    def knows_eras(self) -> bool:
+        """Whether the model's colours depend on the era."""
+        return self._model.knows_eras
+
+    def era_for(self, told: Era) -> Era | None:
+        """Whose palette a picture's colours have: what the options say, and where they leave it open, what the
+        picture's file told. None for a model that knows no eras."""
+        if not self.knows_eras:
+            return None
+        return told if self._era == "auto" else self._era
 
     def check_knows_doubt(self, option: str) -> None:
         """Raises UsageError where the model can't say how sure it is, which `option` asks of it."""

@@ -19,7 +19,8 @@ _CHANGED_RESULT = "the result has changed"
 
 def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str) -> dict[str, Any]:
     """Whatever decides on a result, but for its source."""
-    return {
+    chosen_era = {} if engine.era == "auto" else {"era": engine.era}  # results from before there was a choice stay done
+    return chosen_era | {
         "model": model_sha256,
         "size": engine.size,
         "style": engine.style,

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from restore.errors import InputError, RestoreError
 from restore.files import write_atomically
 from restore.merge import RgbMerger, SmallChroma
-from restore.options import PhotoOptions
+from restore.options import Era, PhotoOptions
 from restore.photos.containers import TIFF, Container, result_container
 from restore.photos.photo import Photo
 from restore.photos.profiles import srgb_profile
@@ -27,7 +27,7 @@ class Outcome:
 
     Args:
         colored: so many pages were coloured; with none, nothing was written.
-        width, height, bits: of the first page.
+        width, height, bits, tone, era: of the first page.
     """
 
     colored: int = 0
@@ -35,6 +35,7 @@ class Outcome:
     height: int = 0
     bits: int = 8
     tone: Tone = "neutral"
+    era: Era = "period"
     notes: Counter[str] = field(default_factory=Counter)
 
     def meet(self, photo: Photo) -> None:
@@ -42,7 +43,7 @@ class Outcome:
         if not self.width:
             self.height, self.width = photo.luma.shape
             self.bits = 8 * photo.luma.dtype.itemsize
-            self.tone = photo.tone
+            self.tone, self.era = photo.tone, photo.era
 
     def facts(self, pages: int) -> dict[str, Any]:
         """What the record says of a file of so many pages."""

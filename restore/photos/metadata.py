@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from restore.era import era_of
+from restore.options import Era
 from restore.photos.containers import BMP, JPEG, JPEG2000, PNG, TIFF, Container
 
 RawTag = tuple[int, int, int, Any]  # code, type, count, value, as tifffile gives and takes them
@@ -47,6 +49,16 @@ class Metadata:
     texts: tuple[tuple[str, str], ...] = ()
     comment: bytes = b""
     tags: tuple[RawTag, ...] = ()
+
+    def era(self) -> Era:
+        """The era that it tells of; see `restore.era`."""
+
+        def read() -> Image.Exif:
+            exif = Image.Exif()
+            exif.load(self.exif)
+            return exif
+
+        return era_of(read, self.xmp, iptc_from_photoshop(self.photoshop))
 
 
 def from_pillow(image: Image.Image, container: Container, notes: list[str]) -> Metadata:

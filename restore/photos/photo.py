@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from restore.options import Era
 from restore.photos.containers import Container
 from restore.photos.metadata import Metadata
 from restore.photos.profiles import Samples, Space, luma_from_rgb, to_srgb
+from restore.stills import Still, look
 from restore.tone import Tone, find_tone, has_color
+
+if TYPE_CHECKING:
+    from restore.colorizers import Engine
 
 SMALL_SIDE = 768
 """The longest side of what is looked at, by programs (tones) and by people (before and after)."""
@@ -57,6 +62,7 @@ class Photo:
         pages: pictures in the file.
         color: (H, W, 3) sRGB of the same depth, where it has colours of its own, or where it was asked for.
         small: (h, w, 3) sRGB of 8 bit, as it is to be looked at, at most `SMALL_SIDE` a side; None where it is grey.
+        era: that its file tells of; the first page's, where there are several.
         tiff: how it is stored, if it is a TIFF.
         lossless: whether a container that can be both, WebP, holds it without loss.
         notes: what the user should know, such as a profile that had to be ignored.
@@ -73,6 +79,7 @@ class Photo:
     lossless: bool = False
     notes: tuple[str, ...] = ()
     small: Rgb8 | None = None
+    era: Era = "period"
 
     def facts(self) -> dict[str, Any]:
         """What the record of a photo of one page says of it: keywords of `Record`."""
@@ -83,6 +90,15 @@ class Photo:
     def view(self) -> Rgb8:
         """The photo to be looked at: (h, w, 3) sRGB, at most `SMALL_SIDE` a side."""
         return small_copy(self.luma)[..., None].repeat(3, axis=2) if self.small is None else self.small
+
+
+def look_at_photo(photo: Photo, engine: Engine, size: int | None = None) -> Still:
+    """A photo as the network sees it, with the era that the options say, or else its file.
+
+    Args:
+        size: side of the view; None is the engine's own.
+    """
+    return look(photo.luma, size or engine.size, era=engine.era_for(photo.era))
 
 
 @dataclass(frozen=True)

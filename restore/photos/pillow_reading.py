@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +31,7 @@ def measure(path: Path, max_pixels: int) -> tuple[int, int, int]:
         return 1, image.width * image.height, 2 if _is_deep(image, stream) else 1
 
 
-def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Iterator[Photo]:
+def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Generator[Photo, None, None]:
     """The one photo of a file."""
     with path.open("rb") as stream, _open(path, stream, max_pixels) as image:
         yield _read(path, stream, image, keep_color)

@@ -30,14 +30,14 @@ from restore.photos.loading import EngineLoader
 from restore.photos.looking import look_at
 from restore.photos.negative import warn_of_negative
 from restore.photos.page import open_page
-from restore.photos.photo import Photo
+from restore.photos.photo import Photo, look_at_photo
 from restore.photos.plan import Planned, PlannedPhoto, find_roots, plan
 from restore.photos.provenance import Provenance
 from restore.photos.reading import Size, measure, read_photo
 from restore.photos.writing import copy_as_is, encode, fit, remove_pictures, write_bytes
 from restore.progress import Progress, SilentProgress
 from restore.report import Record, Summary, open_report
-from restore.stills import Still, guess, look
+from restore.stills import Still, guess
 from restore.threads import map_in_threads, processors
 from restore.tone import has_color
 from restore.walk import Root
@@ -283,7 +283,7 @@ class _Run:
             return []  # read, but nothing is lost by reading it again
         begin = time.perf_counter()
         try:
-            stills = [look(loaded.photo.luma, engine.size) for loaded in batch]
+            stills = [look_at_photo(loaded.photo, engine) for loaded in batch]
             guesses = guess(engine, stills, self._options.confidence)
         except RestoreError as error:
             self._fail(error)
@@ -301,7 +301,8 @@ class _Run:
             return self._write_large(item)
         begin = time.perf_counter() - item.loaded.seconds - item.seconds
         planned, photo = item.loaded.planned, item.loaded.photo
-        record = Record(planned.source, "done", planned.output, model=item.engine.model_name, **photo.facts())
+        record = Record(planned.source, "done", planned.output, era=item.still.era, **photo.facts())
+        record = replace(record, model=item.engine.model_name)
         try:
             chroma = item.still.chroma(item.ab, self._options.saturation)
             container = result_container(photo.container, self._options.format)
@@ -318,15 +319,12 @@ class _Run:
         record = replace(record, notes=photo.notes + encoded.notes + maps.notes, **maps.facts())
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
-    def _mark_page(self, photo: Photo) -> Photo:
-        return self._marked(photo, self._engine())
-
     def _marked(self, photo: Photo, engine: Engine) -> Photo:
         """The photo with the provenance of its colour in its XMP, unless that is not wanted, and with a warning."""
         photo = warn_of_negative(photo)
         if not self._options.provenance:
             return photo
-        return Provenance(engine.model_name, engine.model_sha256).mark(photo)
+        return Provenance(engine.model_name, engine.model_sha256, engine.era_for(photo.era)).mark(photo)
 
     def _write_large(self, item: _Large) -> Record | None:
         planned = item.planned
@@ -342,7 +340,7 @@ class _Run:
                     planned.output,
                     item.size,
                     lambda photo, number: self._guess_page(photo, number, maps),
-                    self._mark_page,
+                    lambda photo: self._marked(photo, self._engine()),
                     self._options,
                     self._jobs,
                 )
@@ -359,12 +357,14 @@ class _Run:
                     self._fail(error)
                 return self._failed(planned, record, error, begin)
         outcome.notes.update(maps.notes)
-        record = replace(record, **outcome.facts(item.size.pages), **maps.facts(), model=self._engine().model_name)
+        engine = self._engine()
+        record = replace(record, model=engine.model_name, era=engine.era_for(outcome.era))
+        record = replace(record, **outcome.facts(item.size.pages), **maps.facts())
         return replace(self._note(planned, record), seconds=time.perf_counter() - begin)
 
     def _guess_page(self, photo: Photo, number: int, maps: Maps) -> SmallChroma:
         engine = self._engine()
-        still = look(photo.luma, engine.size)
+        still = look_at_photo(photo, engine)
         (ab,) = guess(engine, [still], self._options.confidence)
         maps.write(photo, still, ab, engine, number)
         return still.chroma(ab, self._options.saturation)
@@ -377,9 +377,8 @@ class _Run:
         reason = (
             str(error) if isinstance(error, RestoreError) else f"{record.path}: {str(error) or type(error).__name__}"
         )
-        return replace(
-            record, status="failed", output=None, reason=reason, seconds=time.perf_counter() - begin, model=None
-        )
+        seconds = time.perf_counter() - begin
+        return replace(record, status="failed", output=None, reason=reason, seconds=seconds, model=None, era=None)
 
 
 def _bytes_of(item: _Loaded | _Large | Record) -> int:

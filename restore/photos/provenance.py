@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from restore import __version__
+from restore.options import Era
 from restore.photos.photo import Photo
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
@@ -27,10 +28,15 @@ _HISTORY_END = re.compile(rb"</rdf:Seq>\s*</xmpMM:History>")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What coloured a photo."""
+    """What coloured a photo.
+
+    Args:
+        era: whose palette it took; None for a model that knows no eras.
+    """
 
     model: str
     sha256: str
+    era: Era | None = None
 
     def add_to(self, xmp: bytes) -> tuple[bytes, bool]:
         """An XMP packet with the facts in it, and whether the packet given was fit to be kept."""
@@ -84,7 +90,8 @@ class Provenance:
 
     def describe(self) -> str:
         """The model in one line."""
-        return f"model {self.model}, SHA-256 {self.sha256}"
+        era = f", in colours of the {self.era} era" if self.era else ""
+        return f"model {self.model}, SHA-256 {self.sha256}{era}"
 
 
 def _text(value: str) -> str:

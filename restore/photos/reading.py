@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from PIL import JpegImagePlugin, UnidentifiedImageError
 
 from restore.errors import InputError, MissingDependencyError
+from restore.options import Era
 from restore.photos import pillow_reading, tiff_reading
 from restore.photos.containers import NAMES, SNIFF_BYTES, is_tiff
 from restore.photos.photo import Photo
@@ -61,11 +63,23 @@ def read_pages(
         InputError: as `read_photo`.
     """
     try:
-        yield from _reader(path).read_pages(path, max_pixels, keep_color)
+        with closing(_reader(path).read_pages(path, max_pixels, keep_color)) as pages:
+            yield from map(_Dated(), pages)  # which holds no page while the next is read
     except GeneratorExit:
         raise
     except BaseException as error:
         raise _explain(path, error) from error
+
+
+class _Dated:
+    """Gives each page the era of the first."""
+
+    def __init__(self) -> None:
+        self._era: Era | None = None
+
+    def __call__(self, photo: Photo) -> Photo:
+        self._era = self._era or photo.metadata.era()
+        return replace(photo, era=self._era)
 
 
 def measure(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Size:
@@ -83,7 +97,7 @@ def measure(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Size:
 
 class _Reader(Protocol):
     def measure(self, path: Path, max_pixels: int) -> tuple[int, int, int]: ...
-    def read_pages(self, path: Path, max_pixels: int, keep_color: bool) -> Iterator[Photo]: ...
+    def read_pages(self, path: Path, max_pixels: int, keep_color: bool) -> Generator[Photo, None, None]: ...
 
 
 def _reader(path: Path) -> _Reader:

@@ -53,7 +53,7 @@ def color_sample(path: Path, options: PhotoOptions, engine: Engine) -> Sample:
         return Sample(time.perf_counter() - begin, copied)
     container = TIFF if size.pages > 1 else result_container(photo.container, options.format)
     photo = fit(photo, container)
-    chroma = colorize(photo.luma, engine, options.saturation)
+    chroma = colorize(photo.luma, engine, options.saturation, engine.era_for(photo.era))
     read = time.perf_counter()
     band, part = _bands(photo) if photo.luma.nbytes > _WHOLE_BYTES else (photo, 1.0)
     data = len(encode(band, chroma, container, options.quality).data)

@@ -14,10 +14,10 @@ from restore.errors import OutputError, UsageError
 from restore.files import exists, write_atomically
 from restore.merge import merge_rgb
 from restore.options import MAX_SIZE, MIN_SIZE, SIZE_STEP, EngineOptions, Style
-from restore.photos.photo import Photo, small_copy
+from restore.photos.photo import Photo, look_at_photo, small_copy
 from restore.photos.reading import DEFAULT_MAX_PIXELS, read_pages
 from restore.sheet import Rgb, draw_sheet
-from restore.stills import guess, look
+from restore.stills import guess
 
 SATURATIONS = (0.6, 0.8, 1.0, 1.25, 1.5)
 _OF_WORKING_SIZE = (2 / 3, 1, 4 / 3, 2)
@@ -52,7 +52,7 @@ def sweep(photo: Photo, options: EngineOptions, load: LoadEngine = load_engine) 
     luma = small_copy(photo.luma)
     for style, engine in _engines(options, load):
         for size in [options.size] if options.size else _sizes(engine.size):
-            still = look(photo.luma, size)
+            still = look_at_photo(photo, engine, size)
             (ab,) = guess(engine, [still])
             colored = (merge_rgb(luma, still.chroma(ab, saturation)) for saturation in SATURATIONS)
             own = not options.size and size == engine.size

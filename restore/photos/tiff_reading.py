@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def measure(path: Path, max_pixels: int) -> tuple[int, int, int]:
         return len(pages), largest.imagewidth * largest.imagelength, 2 if deep else 1
 
 
-def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Iterator[Photo]:
+def read_pages(path: Path, max_pixels: int, keep_color: bool = False) -> Generator[Photo, None, None]:
     """Every page of a file, one at a time."""
     with path.open("rb") as stream, TiffFile(stream) as tiff:
         count = len(tiff.pages)

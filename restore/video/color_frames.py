@@ -19,6 +19,7 @@ from PIL import Image
 from restore.color import ycbcr_to_rgb
 from restore.colorizers import Engine
 from restore.merge import FloatArray, YuvForm, shrink_luma
+from restore.options import Era
 from restore.threads import map_in_threads
 from restore.tone import find_tone, has_color
 from restore.video.film_memory import Memory, SmoothedFrame, Trail
@@ -55,6 +56,7 @@ class ColorSettings:
         stride: the network sees every so manieth frame, and each that begins a scene; 1 without smoothing.
         keep_color: scenes that are in colour already are told apart, to be left as they are.
         jobs: threads that look at frames.
+        era: that the film's container tells of.
     """
 
     form: YuvForm
@@ -62,6 +64,7 @@ class ColorSettings:
     stride: int
     keep_color: bool
     jobs: int
+    era: Era = "period"
 
 
 # Every so manieth frame is looked at for colour.
@@ -116,13 +119,14 @@ def in_color(frame: Frame, small: FloatArray, form: YuvForm) -> bool:
 
 def _guess(looks: Iterator[Look], engine: Engine, settings: ColorSettings) -> Iterator[tuple[Look, FloatArray | None]]:
     """Each frame with the network's ab, or None for those that it is not asked for."""
+    era = engine.era_for(settings.era)
     while block := list(islice(looks, BLOCK)):
         asked = _asked(block, settings.stride) if settings.smooth else block
-        guesses = {
-            look.frame.index: ab for look, ab in zip(asked, engine.predict([look.view for look in asked]), strict=True)
-        }
+        eras = [era] * len(asked) if era else None
+        guesses = engine.predict([look.view for look in asked], eras=eras)
+        guessed = {look.frame.index: ab for look, ab in zip(asked, guesses, strict=True)}
         for look in block:
-            guess = guesses.get(look.frame.index)
+            guess = guessed.get(look.frame.index)
             yield look, None if guess is None else _enlarged(guess)
 
 

@@ -18,9 +18,11 @@ import av.stream
 import av.video.frame
 import av.video.stream
 
+from restore.era import era_of_film
 from restore.errors import InputError
 from restore.matrix import BT601, BT709, BT2020, Matrix
 from restore.merge import YuvForm
+from restore.options import Era
 from restore.video.pyav import fraction, open_input
 
 # ITU-T H.273 codes, as FFmpeg numbers them.
@@ -67,6 +69,7 @@ class Film:
         display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
         deinterlace: its frames are to be made progressive when they are read.
         begin, stop: units of `time_base` between which it is taken; None is all of it.
+        era: that its container tells of.
         notes: what the user should know.
     """
 
@@ -92,6 +95,7 @@ class Film:
     deinterlace: bool = False
     begin: int | None = None
     stop: int | None = None
+    era: Era = "period"
     notes: tuple[str, ...] = ()
 
     @property
@@ -200,6 +204,7 @@ def describe_open(container: av.container.InputContainer, path: Path, *, deinter
         stream.average_rate == stream.base_rate,
         container.format.name == "avi",
         deinterlace=deinterlace,
+        era=era_of_film(container.metadata),
         notes=tuple(notes),
     )
     return _with_first_frame(film, _peek(container, stream), context)

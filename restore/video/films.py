@@ -203,6 +203,7 @@ class _Films:
             height=result.film.height,
             notes=(*result.notes, *_losses(result)),
             model=engine.model_name,
+            era=engine.era_for(result.film.era),
             film=_facts(result),
         )
 
@@ -216,7 +217,8 @@ class _Films:
         write_preview(path, job.film, job.codec, job.options, engine, count, self._stopping)
         if self._stopping():
             return None
-        return Record(item.source, "done", path, width=job.film.width, height=job.film.height, model=engine.model_name)
+        record = Record(item.source, "done", path, width=job.film.width, height=job.film.height)
+        return replace(record, model=engine.model_name, era=engine.era_for(job.film.era))
 
     def _load_engine(self, options: EngineOptions) -> Engine:
         """The engine, loaded once for all films but those that an earlier run began otherwise."""

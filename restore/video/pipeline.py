@@ -237,7 +237,8 @@ def render_frames(
     """
     jobs = processors()
     cv2.setNumThreads(1)
-    settings = ColorSettings(film.form, options.smooth, options.stride, options.already_color == "keep", jobs)
+    keep_color = options.already_color == "keep"
+    settings = ColorSettings(film.form, options.smooth, options.stride, keep_color, jobs, film.era)
     colored = ahead(color_frames(ahead(frames, BLOCK), engine, settings, memory), BLOCK)
     return map_in_threads(lambda frame: render(frame, codec.form, codec.shift, options.saturation), colored, jobs)
 
@@ -255,6 +256,7 @@ def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: 
     settings |= {
         "size": engine_options.size,
         "style": engine_options.style,
+        "era": engine_options.era,
         "calm": engine_options.calm,
         "segment": SEGMENT,
     }

@@ -59,6 +59,7 @@ class Desk:
         engine = self.engines(options.engine, callers=processors())
         self.working_size = engine.size
         self.has_styles = _has_styles(options.engine, self.engines)
+        self.knows_eras = engine.knows_eras
         self.knows_doubt = _knows_doubt(engine)
         self.photos = Lane("photos", min(_PHOTOS_AT_A_TIME, processors()), MOST_WAITING, self._work)
         self.films = Lane("films", 1, MOST_WAITING, self._work)
@@ -244,7 +245,12 @@ class Desk:
         """The server's engine, with what the visitor chose."""
         own = self.options.engine
         return EngineOptions(
-            model=own.model, device=own.device, style=settings.style, size=settings.size, calm=settings.calm
+            model=own.model,
+            device=own.device,
+            style=settings.style,
+            era=settings.era,
+            size=settings.size,
+            calm=settings.calm,
         )
 
     def _colour_photo(self, item: Item, settings: Settings, out: Path, number: int) -> Result | None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from restore.errors import UsageError
-from restore.options import EngineOptions, Style, VideoOptions
+from restore.options import EngineOptions, EraChoice, Style, VideoOptions
 
 Kind = Literal["photo", "film"]
 Task = Literal["colour", "stills"]
@@ -27,12 +27,13 @@ class Settings:
     """What a visitor may choose.
 
     Args:
-        style, size, calm: as in `EngineOptions`.
+        style, era, size, calm: as in `EngineOptions`.
         saturation: as in `PhotoOptions`.
         recolor: colour anew what is in colour already.
     """
 
     style: Style | None = None
+    era: EraChoice = "auto"
     saturation: float = 1.0
     size: int | None = None
     calm: float = 0.0
@@ -55,7 +56,7 @@ class Settings:
             raise UsageError("these settings are of another kind", "Reload the page")
         # The options' own checks.
         VideoOptions(saturation=settings.saturation)
-        EngineOptions(style=settings.style, size=settings.size, calm=settings.calm)
+        EngineOptions(style=settings.style, era=settings.era, size=settings.size, calm=settings.calm)
         return settings
 
     def as_json(self) -> dict[str, Any]:

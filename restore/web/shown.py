@@ -20,6 +20,7 @@ def page_facts(desk: Desk, session: Session) -> dict[str, Any]:
         "user": session.user,
         "private": options.is_private,
         "styles": desk.has_styles,
+        "eras": desk.knows_eras,
         "doubt": desk.knows_doubt,
         "size": desk.working_size,
         "sizes": [side for side in _SIZES if side != desk.working_size],

@@ -10,13 +10,15 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from restore.colorizers import Engine
+from restore.era import era_of_picture
 from restore.files import output_error
 from restore.heatmap import heat_colors
 from restore.merge import merge_rgb
-from restore.photos.photo import Colors, Photo, see
+from restore.photos.containers import JPEG
+from restore.photos.photo import Photo, look_at_photo, see
 from restore.photos.profiles import Samples, srgb_profile
 from restore.photos.reading import read_pages
-from restore.stills import colorize, guess, look
+from restore.stills import guess
 
 LARGE, SMALL, CHOICE = 1600, 240, 320
 """Longest sides, in pixels."""
@@ -32,16 +34,13 @@ def read_first(photo: Path, max_pixels: int, *, keep_color: bool = False) -> Pho
         return next(pages)
 
 
-def read_to_show(photo: Path, max_pixels: int) -> Photo | Colors:
+def read_to_show(photo: Path, max_pixels: int) -> Photo:
     """A photo's first page, its colours kept; smaller than it is, where that is quicker and enough for `LARGE`.
 
     Raises:
         InputError: it can't be read.
     """
-    picture = _read_reduced(photo, max_pixels)
-    if picture is None:
-        return read_first(photo, max_pixels, keep_color=True)
-    return see(picture, "grey" if picture.ndim == 2 else "rgb", None, [], keep_color=True)
+    return _read_reduced(photo, max_pixels) or read_first(photo, max_pixels, keep_color=True)
 
 
 def write_view(photo: Path, target: Path, max_pixels: int) -> None:
@@ -54,7 +53,7 @@ def write_view(photo: Path, target: Path, max_pixels: int) -> None:
     write_view_of(read_to_show(photo, max_pixels), target)
 
 
-def write_view_of(page: Photo | Colors, target: Path) -> None:
+def write_view_of(page: Photo, target: Path) -> None:
     """`write_view` for a page that was read with its colours kept.
 
     Raises:
@@ -63,14 +62,16 @@ def write_view_of(page: Photo | Colors, target: Path) -> None:
     _write_both(_reduced(page.luma if page.color is None else page.color, LARGE), target)
 
 
-def write_early_view(page: Photo | Colors, target: Path, engine: Engine, saturation: float) -> None:
+def write_early_view(page: Photo, target: Path, engine: Engine, saturation: float) -> None:
     """Write what `write_view` will make of a page's result, before there is one: the same guess, put onto the luma at
     the view's size.
 
     Raises:
         OutputError: the view can't be written.
     """
-    _write_both(merge_rgb(_reduced(page.luma, LARGE), colorize(page.luma, engine, saturation)), target)
+    still = look_at_photo(page, engine)
+    chroma = still.chroma(guess(engine, [still])[0], saturation)
+    _write_both(merge_rgb(_reduced(page.luma, LARGE), chroma), target)
 
 
 def _write_both(large: Samples, target: Path) -> None:
@@ -96,9 +97,9 @@ def write_doubt(photo: Path, target: Path, engine: Engine, max_pixels: int) -> N
         OutputError: the view can't be written.
     """
     engine.check_knows_doubt("this view")
-    luma = read_first(photo, max_pixels).luma
-    still = look(luma, engine.size)
-    doubt = still.doubt(guess(engine, [still], doubt=True)[0], *_reduced(luma, LARGE).shape)
+    page = read_first(photo, max_pixels)
+    still = look_at_photo(page, engine)
+    doubt = still.doubt(guess(engine, [still], doubt=True)[0], *_reduced(page.luma, LARGE).shape)
     _write(heat_colors(doubt), target)
 
 
@@ -111,7 +112,7 @@ def _write(picture: Samples, target: Path) -> None:
         raise output_error(target, error) from error
 
 
-def _read_reduced(photo: Path, max_pixels: int) -> Samples | None:
+def _read_reduced(photo: Path, max_pixels: int) -> Photo | None:
     """A JPEG decoded to a half, a quarter or an eighth of its size, in a fraction of the time; None where the careful
     path is needed, or the file can't be read."""
     try:
@@ -123,7 +124,10 @@ def _read_reduced(photo: Path, max_pixels: int) -> Samples | None:
                 return None
             scale = min(1.0, LARGE / max(image.size))
             image.draft(image.mode, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
-            return np.asarray(image)
+            picture = np.asarray(image)
+            colors = see(picture, "grey" if picture.ndim == 2 else "rgb", None, [], keep_color=True)
+            era = era_of_picture(image)
+            return Photo(colors.luma, None, colors.tone, JPEG, color=colors.color, small=colors.small, era=era)
     except Exception:  # noqa: BLE001  the careful path tells what is wrong
         return None
 

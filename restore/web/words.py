@@ -39,6 +39,8 @@ def command(item: Item, settings: Settings, engine: EngineOptions) -> str:
         words += ["--device", engine.device]
     if settings.style:
         words += ["--style", settings.style]
+    if settings.era != "auto":
+        words += ["--era", settings.era]
     if settings.saturation != 1.0:
         words += ["--saturation", str(settings.saturation)]
     if settings.calm:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 TIERS = (
     ("errors", ""),  # "" is restore/__init__.py: the version, and the face by way of __getattr__
     ("options",),
-    ("borders", "decoding", "matrix", "memory", "model_files", "view"),
+    ("borders", "decoding", "era", "matrix", "memory", "model_files", "view"),
     ("files", "progress", "stopping", "threads", "tone", "plausibility", "resize", "soft_labels"),
     ("color", "framing"),
     ("walk", "hints"),

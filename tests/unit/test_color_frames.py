@@ -15,6 +15,7 @@ from skimage import data
 
 from restore.colorizers import Engine
 from restore.merge import YuvForm
+from restore.options import Era
 from restore.video.color_frames import RUN_UP, WINDOW, ColoredFrame, ColorSettings, color_frames
 from restore.video.film_memory import Memory
 from restore.video.reader import Frame
@@ -30,7 +31,13 @@ class GuessingEngine:
     batch = 4
     asked = 0
 
-    def predict(self, lumas: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    def era_for(self, told: Era) -> Era | None:
+        return None
+
+    def predict(
+        self, lumas: Sequence[npt.NDArray[np.float32]], eras: Sequence[Era] | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        assert eras is None
         self.asked += len(lumas)
         small = [cv2.resize(luma, (24, 24), interpolation=cv2.INTER_AREA) for luma in lumas]
         return [np.stack((40 * view - 20, 20 * np.sin(9 * view))).astype(np.float32) for view in small]

@@ -215,12 +215,14 @@ function fillSettings(item) {
   shownAs = wanted;
   const form = part("settings");
   part("styles").hidden = !state.styles;
+  part("eras").hidden = !state.eras;
   part("calm-part").hidden = !state.doubt;
   if (!part("size").children.length) {
     part("size").append(new Option(`Usual (${state.size})`, ""), ...state.sizes.map((size) =>
       new Option(`${size < state.size ? "Less closely" : "More closely"} (${size})`, size)));
   }
   form.elements.style.value = item.settings.style ?? "usual";
+  form.elements.era.value = item.settings.era;
   form.elements.saturation.value = item.settings.saturation;
   form.elements.calm.value = item.settings.calm;
   form.elements.size.value = item.settings.size ?? "";
@@ -237,9 +239,9 @@ function tellNumbers() {
 }
 
 function settings() {
-  const { style, saturation, calm, size, recolor } = part("settings").elements;
+  const { style, era, saturation, calm, size, recolor } = part("settings").elements;
   return {
-    style: style.value === "usual" ? null : style.value, saturation: Number(saturation.value), calm: Number(calm.value),
+    style: style.value === "usual" ? null : style.value, era: era.value, saturation: Number(saturation.value), calm: Number(calm.value),
     size: size.value ? Number(size.value) : null, recolor: recolor.checked,
   };
 }
