@@ -254,7 +254,8 @@ def test_full_disk_keeps_the_work(
     share: float,
 ) -> None:
     """Room for a part of the segments, or for them but not for the film that they are joined to."""
-    film = make_film(tmp_path / "film.mp4", SHORT)
+    # So large that its segments are larger than the records beside them, which they always are in earnest.
+    film = make_film(tmp_path / "film.mp4", SHORT, width=256, height=192)
     lossless = ("--codec", "libx264", "--crf", 0)
     assert restore_video(film, *lossless).code == 0
     size = (tmp_path / "film-restored.mp4").stat().st_size
