@@ -59,15 +59,20 @@ def reduced_luma(luma: Luma, most: int) -> FloatArray:
     return _resized(luma, *(min(side, most) for side in luma.shape))
 
 
-def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
+def halved(luma: Luma, size: int) -> Luma:
+    """A copy from which views of at most this size come out as from the luma itself, in less time."""
     height, width = luma.shape
-    shrunk: npt.NDArray[Any] = luma
     # Halving is a fast path of OpenCV's: 12 megapixels take 1 ms so, and 26 in one go.
-    while height % 2 == width % 2 == 0 and height >= 4 * rows and width >= 4 * columns:
+    while height % 2 == width % 2 == 0 and min(height, width) >= 4 * size:
         height, width = height // 2, width // 2
-        shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
-    smaller = height > rows or width > columns
-    small = cv2.resize(shrunk, (columns, rows), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+        luma = cast(Luma, cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
+    return luma
+
+
+def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
+    luma = halved(luma, max(rows, columns))
+    smaller = luma.shape[0] > rows or luma.shape[1] > columns
+    small = cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     return np.asarray(small, np.float32) / np.float32(np.iinfo(luma.dtype).max)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from restore.framing import SIDE, Area, find_area, refined
-from restore.merge import SmallChroma, enlarged_doubt, reduced_luma, shrink_luma, small_chroma
+from restore.merge import SmallChroma, enlarged_doubt, halved, reduced_luma, shrink_luma, small_chroma
 from restore.view import network_view
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def look(luma: Luma, size: int) -> Still:
         luma: (H, W), 8 or 16 bit.
         size: side of the view; see `Engine.size`.
     """
-    area = refined(find_area([reduced_luma(luma, SIDE)]), luma)
-    small = shrink_luma(area.of(luma), size)
+    reduced = halved(luma, max(SIDE, size))
+    area = refined(find_area([reduced_luma(reduced, SIDE)]), luma)
+    small = shrink_luma(reduced if area.is_whole else area.of(luma), size)
     return Still(area, small, network_view(small))
 
 
