@@ -30,6 +30,7 @@ _ALIKE, _SHADED = 2 / 255, 16 / 255
 _REACH = 0.45
 # Pixels by which an edge may lean over its length, and between leans that are tried: an edge is as wide as three.
 _LEAN, _LEAN_STEP = 10, 2
+_LEAST_SUPPORT = 0.5  # of one edge at least, before more is asked
 _LEAST_REFINED = 0.6  # of the length of an edge that is placed anew
 _LEAST_SIDE = 24  # pixels of what is left inside
 _LEAST_EVEN = 0.8  # of the outermost row
@@ -177,8 +178,8 @@ def _edges(border: _Border, skips: dict[str, int]) -> dict[str, _Edge]:
                 edges[side] = replace(edge, depth=edge.depth + skips[side])
             else:
                 edges.pop(side, None)
-        if not edges:
-            break
+        if max((edge.support for edge in edges.values()), default=0.0) < _LEAST_SUPPORT:
+            return {}
     return edges
 
 

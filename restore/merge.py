@@ -60,14 +60,19 @@ def reduced_luma(luma: Luma, most: int) -> FloatArray:
     return _resized(luma, *(min(side, most) for side in luma.shape))
 
 
-def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
+def halved(luma: Luma, size: int) -> Luma:
+    """A copy from which views of at most this size come out as from the luma itself, in less time."""
     height, width = luma.shape
-    shrunk: npt.NDArray[Any] = luma
     # Halving is a fast path of OpenCV's: 12 megapixels take 1 ms so, and 26 in one go.
-    while height % 2 == width % 2 == 0 and height >= 4 * rows and width >= 4 * columns:
+    while height % 2 == width % 2 == 0 and min(height, width) >= 4 * size:
         height, width = height // 2, width // 2
-        shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(resized(shrunk, rows, columns), np.float32) / np.float32(np.iinfo(luma.dtype).max)
+        luma = cast(Luma, cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
+    return luma
+
+
+def _resized(luma: Luma, rows: int, columns: int) -> FloatArray:
+    small = resized(halved(luma, max(rows, columns)), rows, columns)
+    return np.asarray(small, np.float32) / np.float32(np.iinfo(luma.dtype).max)
 
 
 def _mean(values: FloatArray, radius: int) -> FloatArray:

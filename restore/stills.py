@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from restore.framing import SIDE, Area, find_area, refined
 from restore.hints import Hint, draw_hints, within
-from restore.merge import SmallChroma, enlarged_doubt, reduced_luma, shrink_luma, small_chroma
+from restore.merge import SmallChroma, enlarged_doubt, halved, reduced_luma, shrink_luma, small_chroma
 from restore.options import Era
 from restore.view import network_view
 
@@ -67,9 +67,10 @@ def look(luma: Luma, size: int, *, hints: Sequence[Hint] = (), era: Era | None =
         hints: colours of places of the whole picture.
         era: see `Still`.
     """
-    area = refined(find_area([reduced_luma(luma, SIDE)]), luma)
+    reduced = halved(luma, max(SIDE, size))
+    area = refined(find_area([reduced_luma(reduced, SIDE)]), luma)
     inner = area.of(luma)
-    small = shrink_luma(inner, size)
+    small = shrink_luma(reduced if area.is_whole else inner, size)
     told = None
     if hints:
         shorter = min(inner.shape) / min(luma.shape)
