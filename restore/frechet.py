@@ -27,7 +27,7 @@ LookAt = Callable[[list[Rgb]], Features]
 """Pictures, (H, W, 3) each, to features, (N, D)."""
 
 _LITE_SIDE, _INCEPTION_SIDE = 224, 256
-_LITE = 0
+_LITE, _LITE_STAGES = 0, 3
 
 
 class Moments:
@@ -117,6 +117,9 @@ class FrechetMeter:
 def packaged_features(option: str, device: str) -> LookAt:
     """Features of EfficientNet-Lite0's ImageNet weights, of pictures reduced to 224 × 224 by area averaging.
 
+    They are the means of its 40 maps at an eighth of the size: colours with the texture that they are on. Deeper maps
+    see what is in a picture, whatever its colours (docs/measures.md).
+
     Args:
         option: that asks for them, for the message.
         device: of PyTorch.
@@ -124,6 +127,8 @@ def packaged_features(option: str, device: str) -> LookAt:
     Raises:
         MissingDependencyError: their package, of the extra `train`, is not installed.
     """
+    from torch import nn
+
     from restore.networks.efficientnet_unet import EfficientNetLite
     from restore.networks.published import copy_in_order, packaged_lite, read_tensors
 
@@ -131,10 +136,13 @@ def packaged_features(option: str, device: str) -> LookAt:
     encoder = EfficientNetLite(_LITE, in_channels=3)
     copy_in_order(list(encoder.state_dict(keep_vars=True).values()), read_tensors(path).values(), str(path))
 
-    def features(rgb: Tensor) -> Tensor:
-        return encoder((rgb * 255 - 127) / 128)[-1].mean((2, 3))
+    # What follows is of no use here: its weights are not looked through.
+    eighth = nn.Sequential(encoder.stem, *encoder.stages[:_LITE_STAGES]).eval()
 
-    return _looking(encoder.eval(), features, _LITE_SIDE, device)
+    def features(rgb: Tensor) -> Tensor:
+        return eighth((rgb * 255 - 127) / 128).mean((2, 3))
+
+    return _looking(eighth, features, _LITE_SIDE, device)
 
 
 def inception_features(weights: Path, device: str) -> LookAt:
