@@ -17,9 +17,12 @@ from restore.files import write_atomically
 from restore.networks import Model
 from train.config import STATE_NAME
 
+_EACH, _EVERY = 100, 4  # so many steps are averaged each, then every fourth
+
 
 class Ema:
-    """Exponential moving average of a model's weights; it starts fast, so that early weights are soon forgotten."""
+    """Exponential moving average of a model's weights; it starts fast, so that early weights are soon forgotten, and
+    then takes every fourth step only, as its time is that of going through all weights."""
 
     def __init__(self, model: Model, decay: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -28,7 +31,10 @@ class Ema:
     @torch.no_grad()
     def update(self, model: Model, step: int) -> None:
         """Move towards `model`; BatchNorm's statistics are averaged like the weights they go with."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        every = _EVERY if step > _EACH else 1
+        if step % every:
+            return
+        decay = min(self.decay, (1 + step) / (10 + step)) ** every
         ours, theirs = self.model.state_dict(), model.state_dict()
         floating = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         torch._foreach_lerp_([ours[name] for name in floating], [theirs[name] for name in floating], 1 - decay)

@@ -121,7 +121,7 @@ def _fading(plane: Plane, strength: float, rng: np.random.Generator) -> Plane:
 
 def _dirt(plane: Plane, strength: float, rng: np.random.Generator) -> Plane:
     """Specks of dust, dark or light."""
-    plane = np.ascontiguousarray(plane)
+    plane = plane.copy()
     for x, y in rng.uniform(0, plane.shape[::-1], (int(rng.integers(1, 1 + round(1 + 15 * strength))), 2)):
         axes = (1 + rng.exponential(0.006, 2) * len(plane)).astype(int).tolist()
         cv2.ellipse(plane, (int(x), int(y)), axes, float(rng.uniform(0, 180)), 0, 360, float(rng.integers(2)), -1)
@@ -130,7 +130,7 @@ def _dirt(plane: Plane, strength: float, rng: np.random.Generator) -> Plane:
 
 def _scratches(plane: Plane, strength: float, rng: np.random.Generator) -> Plane:
     """Lines, most of them nearly upright, as a projector makes them."""
-    plane = np.ascontiguousarray(plane)
+    plane = plane.copy()
     height, width = plane.shape
     for _ in range(int(rng.integers(1, 1 + round(1 + 4 * strength)))):
         x, lean = rng.uniform(0, width), rng.normal(0, 0.02 if rng.random() < 0.7 else 1.0) * width
@@ -138,8 +138,7 @@ def _scratches(plane: Plane, strength: float, rng: np.random.Generator) -> Plane
         drawn = plane.copy()
         ends = ((int(x), int(top)), (int(x + lean), int(bottom)))
         cv2.line(drawn, *ends, float(rng.integers(2)), 1)
-        seen = float(rng.uniform(0.2, 1.0))
-        plane = np.asarray(cv2.addWeighted(plane, 1 - seen, drawn, seen, 0), np.float32)
+        plane += np.float32(rng.uniform(0.2, 1.0)) * (drawn - plane)
     return plane
 
 
