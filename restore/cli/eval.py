@@ -213,8 +213,8 @@ def _print(result: Evaluation, console: Console) -> None:
     console.print(_table(result, plain=not console.is_terminal))
     lines = [
         f"{result.scores.count} pictures; model {engine['model_name']} ({engine['model_sha256'][:12]}) at working size "
-        f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, {_eras(result)}"
-        f"on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
+        f"{engine['size']}, saturation {result.options.saturation:g}, calm {result.engine_options.calm:g}, "
+        f"{_eras(result)}on {engine['device']} by {engine['runtime']} in {engine['dtype']}",
         f"Protocol: {figures.protocol}",
     ]
     if figures.cross_entropy:
