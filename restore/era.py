@@ -69,7 +69,8 @@ def era_of_picture(image: Image.Image) -> Era:
 
 def era_of_film(tags: Mapping[str, str]) -> Era:
     """The era of a film by its container's tags. Dates there are those of digitising."""
-    return "modern" if any(tags.get(name) for name in _PHONE_TAGS) else "period"
+    names = {name.lower() for name, value in tags.items() if value}  # Matroska has them in capitals
+    return "modern" if names.intersection(_PHONE_TAGS) else "period"
 
 
 def _is_of_scanner(exif: Image.Exif, shot: Mapping[int, Any]) -> bool:

@@ -84,6 +84,8 @@ def test_requests_from_elsewhere_are_refused(server: Server, tmp_path: Path) -> 
     assert other.ask("GET", f"{path}/download")[0] == 401
     for settings in (
         {"style": "loud"},
+        {"era": "old"},
+        {"era": None},
         {"saturation": 9},
         {"saturation": "1"},
         {"size": True},

@@ -146,6 +146,8 @@ def test_the_first_page_tells_for_all(tmp_path: Path) -> None:
         ({}, "period"),
         ({"com.apple.quicktime.make": "Apple", "com.apple.quicktime.model": "iPhone 15"}, "modern"),
         ({"com.android.version": "14"}, "modern"),
+        ({"COM.ANDROID.VERSION": "14"}, "modern"),
+        ({"com.android.version": ""}, "period"),
         ({"creation_time": "2024-01-01T00:00:00Z", "date": "2024", "encoder": "Lavf"}, "period"),
     ],
 )
