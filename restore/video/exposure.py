@@ -36,7 +36,7 @@ _STEADY, _CHANGED = 0.015, 0.035
 _TYPICAL = (0.1, 0.7)
 _LEAST_GAIN, _MOST_GAIN = 0.6, 16.0
 # By so much must a frame be better exposed to be the shot's best.
-_BETTER = 0.85
+_BETTER = 0.9
 # Spread of luma below which a frame is too dark or too pale to be compared.
 _FAINT = 0.03
 # Spread of a view's luma from which on the network is trusted; what is darker or paler counts by its square.
