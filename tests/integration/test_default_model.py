@@ -22,7 +22,7 @@ PHOTOS = ("astronaut", "coffee", "chelsea", "rocket")
 
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
-    return Colorizer(device="cpu")
+    return Colorizer(device="cpu", era="modern")
 
 
 def grey(name: str) -> Image.Image:
@@ -50,7 +50,9 @@ def test_photos_get_real_colour_nearer_to_the_truth_than_grey(colorizer: Coloriz
 
 def test_styles_differ_in_colour_and_leave_the_grey() -> None:
     picture = grey("coffee")
-    calm, vivid = (Colorizer(device="cpu", style=style).colorize(picture) for style in ("natural", "vivid"))
+    calm, vivid = (
+        Colorizer(device="cpu", style=style, era="modern").colorize(picture) for style in ("natural", "vivid")
+    )
     assert isinstance(calm, Image.Image) and isinstance(vivid, Image.Image)
     assert colorfulness(np.asarray(vivid)) > 1.1 * colorfulness(np.asarray(calm)) > 10
     assert np.array_equal(np.asarray(calm.convert("L")), np.asarray(picture))
@@ -104,7 +106,7 @@ def test_saturation_scales_the_colour() -> None:
 
 
 def test_doubt_tells_where_the_colour_is_wrong_and_calm_heeds_it(colorizer: Colorizer) -> None:
-    calm = Colorizer(device="cpu", calm=1.0)
+    calm = Colorizer(device="cpu", era="modern", calm=1.0)
     errors, doubts, gains = [], [], []
     for name in PHOTOS:
         original, picture = getattr(data, name)(), np.asarray(grey(name))
