@@ -130,14 +130,15 @@ def test_a_film_goes_on_with_the_runtime_that_it_began_with(
     monkeypatch.setattr("restore.video.pipeline.SEGMENT", 96)
     film, output = make_film(tmp_path / "film.mp4", 250), tmp_path / "out.mp4"
     options = EngineOptions(str(models / "model.safetensors"), "cpu")
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("flags : avx512f\n")
+    monkeypatch.setattr("restore.colorizers.devices._CPU_FACTS", facts)
     plan = tmp_path / ".out.mp4.restore-work" / "plan.json"
     whole = plan.with_name("00000.json")
     assert restore_film(film, output, VideoOptions(), options, stopping=whole.exists) is None
     assert json.loads(plan.read_text())["runtime"] == {"runtime": "onnxruntime", "dtype": "float32", "batch": 1}
     # A machine that would have chosen PyTorch.
-    facts = tmp_path / "cpuinfo"
     facts.write_text("flags : amx_bf16\n")
-    monkeypatch.setattr("restore.colorizers.devices._CPU_FACTS", facts)
     result = restore_film(film, output, VideoOptions(), options)
     assert result is not None and result.resumed_at >= 96
     assert result.engine["runtime"] == "onnxruntime"

@@ -167,11 +167,11 @@ def test_failure_of_the_engine_is_told_and_ends_the_run(
 
     predict, calls = Engine.predict, []
 
-    def fail_later(self: Engine, lumas: Any, doubt: bool = False) -> Any:
+    def fail_later(self: Engine, lumas: Any, *more: Any) -> Any:
         calls.append(len(lumas))
         if len(calls) > 8:  # one photo a call, as on a CPU each goes alone
             raise DeviceError("too little memory", "Give a smaller --size")
-        return predict(self, lumas, doubt)
+        return predict(self, lumas, *more)
 
     monkeypatch.setattr(Engine, "predict", fail_later)
     result = restore_photos(archive, "--batch", 4)

@@ -300,7 +300,7 @@ def test_a_grown_network_says_at_first_what_it_said_before(arguments: dict[str, 
     new = [p for name, p in grown.named_parameters() if name not in plain.state_dict()]
     before = [p.detach().clone() for p in new]
     optimizer = torch.optim.Adam(new, 1e-3)
-    for _ in range(4):
+    for _ in range(12):
         grown.raw(scaled_l).square().mean().backward()
         optimizer.step()
     assert not any(torch.equal(p, old) for p, old in zip(new, before, strict=True))
