@@ -158,6 +158,7 @@ def test_evaluations_take_the_era(model: Path, tmp_path: Path) -> None:
     photos.mkdir()
     colourful().save(photos / "a.jpg")
     colourful().save(photos / "b.jpg", exif=phone_exif())
+    (tmp_path / "clips").mkdir()
     make_clip(tmp_path / "clips" / "a.mkv", Clip(color=True))
     reports = {}
     for era in ("auto", "period", "modern"):
