@@ -23,7 +23,7 @@ PHOTOS = ("astronaut", "coffee", "chelsea", "rocket")
 def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/readme.jpg")
     target.parent.mkdir(parents=True, exist_ok=True)
-    colorizer = Colorizer()
+    colorizer = Colorizer(era="modern")
     rows = []
     for name in PHOTOS:
         photo = Image.fromarray(getattr(data, name)())
