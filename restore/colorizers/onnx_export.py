@@ -142,7 +142,7 @@ def _trace(model: Model) -> onnx.ModelProto:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(?!restore\b)")  # of what the exporter itself should not call
             program = torch.onnx.export(
-                _Graph(model),
+                _Graph(model).eval(),
                 kwargs=arguments,
                 input_names=list(arguments),
                 output_names=outputs,
