@@ -38,8 +38,8 @@ _LEAST_LENGTH = 0.2  # of an edge, that there are steps at
 _BLACK, _WHITE = 8 / 255, 250 / 255
 # A single border is as dark as this, takes no more of the picture, and ends in such a step.
 _DARK, _MOST_SINGLE, _LEAST_SINGLE = 16 / 255, 0.15, 30 / 255
-# A border that takes so much more than its neighbours do has to be clear.
-_DEEP = 0.2
+# A border that takes more than this, and twice what its neighbours take, has to be clear.
+_DEEP = 0.06
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,9 @@ def _certain(edges: dict[str, _Edge], border: _Border, outer: float | None) -> s
     single = {
         side
         for side in having(0.9, 0.97, 0.5)
-        if edges[side].depth <= _MOST_SINGLE * shape[side in ("left", "right")] and edges[side].step >= _LEAST_SINGLE
+        if edges[side].depth <= _MOST_SINGLE * shape[side in ("left", "right")]
+        and edges[side].step >= _LEAST_SINGLE
+        and not edges[side].lean
     }
     # One inside another goes on behind a print's shadow.
     goes_on = outer is not None and abs(level - outer) <= _SHADED
@@ -290,7 +292,7 @@ def _too_deep(edges: dict[str, _Edge], shape: tuple[int, ...]) -> set[str]:
     shares = {side: edge.depth / shape[side in ("left", "right")] for side, edge in edges.items()}
     second, deepest = sorted(shares, key=lambda side: shares[side])[-2:]
     edge = edges[deepest]
-    clear = edge.support >= 0.95 and edge.even >= 0.97
+    clear = edge.support >= 0.95 and abs(edge.lean) <= _LEAN_STEP
     return {deepest} if shares[deepest] > max(_DEEP, 2 * shares[second]) and not clear else set()
 
 
