@@ -27,7 +27,8 @@ _COMPARABLE, _NEAR = 0.75, 0.9
 _DARK, _BRIGHT = 0.01, 0.98
 # What fits no worse than this is common to both frames; at least so much of the overlap must.
 _LEAST_TOLERANCE, _LEAST_COMMON = 0.02, 0.3
-_FITS = 4
+_FITS = 3
+_EVERY = 2  # so manieth row and column is enough for it
 # Mean difference up to which there is nothing to be told.
 _SAME = 0.006
 # Changes of luma below which a film is left as it is, and from which on all of a change counts: grain and what moves
@@ -172,7 +173,7 @@ def _compare(form: FloatArray, other: FloatArray) -> _Comparison | None:
         return None
     one = form[max(0, -down) : _SIDE - max(0, down), max(0, -across) : _SIDE - max(0, across)]
     two = other[max(0, down) : _SIDE - max(0, -down), max(0, across) : _SIDE - max(0, -across)]
-    tone = _fitted(one, two)
+    tone = _fitted(*(np.ascontiguousarray(part[::_EVERY, ::_EVERY]) for part in (one, two)))
     return None if tone is None else _Comparison(tone, likeness)
 
 
@@ -196,7 +197,7 @@ def _fitted(one: FloatArray, two: FloatArray) -> Tone | None:
         gain = max(due_deviation, 1e-4) / max(deviation, 1e-4)
         tone = Tone(gain, due - gain * mean)
         away = np.abs(np.float32(gain) * one + np.float32(tone.lift) - two)
-        typical = float(np.median(away[::2, ::2]))
+        typical = float(np.partition(away.ravel(), away.size // 2)[away.size // 2])
         common = usable & (away <= max(_LEAST_TOLERANCE * max(1.0, gain), 2 * typical))
     return tone.settled((mean - 1.5 * deviation, mean + 1.5 * deviation))
 
