@@ -22,12 +22,15 @@ class Painter:
     """An engine that paints by brightness, and notes what it is asked at a time."""
 
     size = 64
+    era = "period"
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.asked: list[int] = []
 
-    def predict(self, lumas: list[FloatArray], doubt: bool = False) -> list[FloatArray]:
+    def predict(
+        self, lumas: list[FloatArray], doubt: bool = False, hints: object = None, eras: object = None
+    ) -> list[FloatArray]:
         self.asked.append(len(lumas))
         ab = [np.stack((30 * view[::2, ::2], -20 * view[::2, ::2])) for view in lumas]
         return [np.concatenate((one, one[:1])) for one in ab] if doubt else ab
