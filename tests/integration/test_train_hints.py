@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,11 +12,12 @@ from safetensors.torch import load_file
 from restore.checkpoint import load_checkpoint
 from restore.model_files import find_checkpoint
 from tests.command import restore_here
-from tests.integration.test_train import metrics, pictures, restore_alone
+from tests.integration.test_train import metrics, pictures
+from train.hints import simulated_hints
 
 __all__ = ["pictures"]
 
-QUICK = ["--size", "64", "--batch", "4", "--workers", "1", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
+QUICK = ["--size", "32", "--batch", "4", "--workers", "0", "--val-count", "2", "--precision", "fp32", "--device", "cpu"]
 
 
 def test_a_model_without_hints_grows_and_all_else_stays(pictures: Path, tmp_path: Path) -> None:
@@ -43,20 +40,26 @@ def test_a_model_without_hints_grows_and_all_else_stays(pictures: Path, tmp_path
         assert torch.equal(grown.eval()(scaled_l), shipped.eval()(scaled_l))
 
 
-def test_stopped_and_resumed_with_hints_equals_uninterrupted(pictures: Path, tmp_path: Path) -> None:
-    common = ["train", "--data", pictures, "--hints", "0.7", "--encoder-weights", "none", "--steps", "24", *QUICK]
-    common += ["--save-every", "3", "--seed", "5"]
+def test_stopped_and_resumed_with_hints_equals_uninterrupted(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert restore_alone(*common, "--output", whole).returncode == 0
-    command = [sys.executable, "-m", "restore", *map(str, common), "--output", str(broken)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 120
-        while not (broken / "last.safetensors").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-    reached = torch.load(broken / "state.pt", weights_only=True)["state"]["step"]
-    assert 0 < reached < 24, "the kill came too late to prove anything"
-    result = restore_alone("train", "--resume", "--output", broken)
+    common = ["train", "--data", pictures, "--hints", "0.7", "--encoder-weights", "none", "--steps", "12", *QUICK]
+    common += ["--save-every", "3", "--seed", "5", "--working-size", "64"]
+    result = restore_here(*common, "--output", whole)
+    assert result.returncode == 0, result.stderr
+    steps = iter(range(8))
+
+    def stopped(*arguments: Any) -> torch.Tensor:
+        if next(steps) == 7:
+            raise KeyboardInterrupt  # in the middle of a step, which is not saved
+        return simulated_hints(*arguments)
+
+    with monkeypatch.context() as during:
+        during.setattr("train.loop.simulated_hints", stopped)
+        assert restore_here(*common, "--output", broken).returncode == 130
+    assert torch.load(broken / "state.pt", weights_only=True)["state"]["step"] == 6
+    result = restore_here("train", "--resume", "--output", broken)
     assert result.returncode == 0, result.stderr
     ours, theirs = load_file(broken / "last.safetensors"), load_file(whole / "last.safetensors")
     assert ours.keys() == theirs.keys()
