@@ -23,6 +23,9 @@ _SIDE = 48
 _SHIFT = 6
 # Correlation of what is common, from which on two frames can be compared, and below which the anchor moves on.
 _COMPARABLE, _NEAR = 0.75, 0.9
+# Correlation from which on a frame may show the same place as another, and what is doubted of a tone with each frame
+# where it does, and where it doesn't; a tone that is as close as this to what it should be is that.
+_RELATED, _DOUBT, _GREAT_DOUBT, _CLOSE = 0.5, 0.02, 0.15, 0.01
 # Levels (of 1) outside which luma may be clipped.
 _DARK, _BRIGHT = 0.01, 0.98
 # What fits no worse than this is common to both frames; at least so much of the overlap must.
@@ -74,6 +77,10 @@ class Tone:
         part = min(1.0, max(0.0, (change - _STEADY) / (_CHANGED - _STEADY)))
         return Tone(1 + (self.gain - 1) * part, self.lift * part)
 
+    def towards(self, other: Tone, share: float) -> Tone:
+        """So far on the way to another tone."""
+        return Tone(self.gain ** (1 - share) * other.gain**share, self.lift * (1 - share) + other.lift * share)
+
     def of(self, luma: FloatArray) -> FloatArray:
         """The luma in the other exposure, within [0, 1]."""
         if self.is_even:
@@ -101,44 +108,70 @@ class Chain:
         anchor: (48, 48) luma of the frame that others are compared with; None before the first.
         anchored: from the anchor to the exposure of the first frame.
         tone: the same from this frame.
+        best: the same from the best exposed so far.
+        sure: (48, 48) luma of the last frame whose tone was beyond doubt.
+        moved: the anchor shows something else than that.
         stretch: how often frames could not be compared with what was before, as at cuts.
     """
 
     anchor: FloatArray | None = None
     anchored: Tone = EVEN
     tone: Tone = EVEN
+    best: Tone = EVEN
+    sure: FloatArray | None = None
+    moved: bool = False
     stretch: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For the journal; `from_json` gives the very same back."""
-        return {
-            "anchor": packed(self.anchor),
-            "anchored": astuple(self.anchored),
-            "tone": astuple(self.tone),
-            "stretch": self.stretch,
-        }
+        tones = [astuple(tone) for tone in (self.anchored, self.tone, self.best)]
+        forms = [packed(self.anchor), packed(self.sure)]
+        return {"forms": forms, "tones": tones, "moved": self.moved, "stretch": self.stretch}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Chain:
         """The inverse of `as_json`."""
-        return cls(unpacked(facts["anchor"]), Tone(*facts["anchored"]), Tone(*facts["tone"]), facts["stretch"])
+        anchor, sure = map(unpacked, facts["forms"])
+        anchored, tone, best = (Tone(*tone) for tone in facts["tones"])
+        return cls(anchor, anchored, tone, best, sure, facts["moved"], facts["stretch"])
 
     def after(self, view: FloatArray, *, cut: bool, disturbed: bool) -> Chain:
         """The next frame: its (S, S) luma in [0, 1]."""
         form = np.asarray(cv2.resize(view, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32)
+        begun = Chain(form, sure=form, stretch=self.stretch + 1)
         if cut or self.anchor is None:
-            return Chain(form, stretch=self.stretch + 1)
+            return begun
         found = _compare(form, self.anchor)
         if found is not None:
-            tone = found.tone.then(self.anchored)
-            if not disturbed and (found.likeness < _NEAR or found.tone.gain < _BETTER):
-                return Chain(form, tone, tone, self.stretch)
-            return replace(self, tone=tone)
-        faintness = _moments(self.anchor)[1] / max(_moments(form)[1], 1e-4)
-        if faintness > 1 / _BETTER and _moments(form)[1] < _FAINT:  # the end of a fade
+            return self._after(form, found, disturbed)
+        spread = _moments(form)[1]
+        faintness = _moments(self.anchor)[1] / max(spread, 1e-4)
+        if faintness > 1 / _BETTER and spread < _FAINT:  # the end of a fade
             lift = _moments(self.anchor)[0] - faintness * _moments(form)[0]
             return replace(self, tone=Tone(faintness, lift).then(self.anchored))
-        return self if disturbed else Chain(form, stretch=self.stretch + 1)
+        return self if disturbed else begun
+
+    def _after(self, form: FloatArray, found: _Comparison, disturbed: bool) -> Chain:
+        if disturbed:
+            return replace(self, tone=found.tone.then(self.anchored))
+        chain = self._drawn_back(form) if self.moved else self
+        tone = found.tone.then(chain.anchored)
+        best = tone if is_better(tone, chain.best) and not is_glaring(form) else chain.best
+        chain = replace(chain, tone=tone, best=best)
+        is_other = found.likeness < _NEAR
+        if is_other or found.tone.gain < _BETTER:
+            return replace(chain, anchor=form, anchored=tone, moved=chain.moved or is_other)
+        return chain
+
+    def _drawn_back(self, form: FloatArray) -> Chain:
+        """Behind a pan or a dissolve, how much light there should be is known ever less: what is there now may be as it
+        is meant to be. Errors end here as well."""
+        assert self.sure is not None
+        share = _DOUBT if _shift(form, self.sure)[2] >= _RELATED else _GREAT_DOUBT
+        anchored = self.anchored.towards(self.best, share)
+        if abs(anchored.gain / self.best.gain - 1) < _CLOSE and abs(anchored.lift - self.best.lift) < _CLOSE:
+            return replace(self, anchored=self.best, sure=form, moved=False)
+        return replace(self, anchored=anchored)
 
 
 def is_better(tone: Tone, than: Tone) -> bool:
