@@ -24,8 +24,8 @@ _SHIFT = 6
 # Correlation of what is common, from which on two frames can be compared, and below which the anchor moves on.
 _COMPARABLE, _NEAR = 0.75, 0.9
 # Correlation from which on a frame may show the same place as another, and what is doubted of a tone with each frame
-# where it does, and where it doesn't; a tone that is as close as this to what it should be is that.
-_RELATED, _DOUBT, _GREAT_DOUBT, _CLOSE = 0.5, 0.02, 0.15, 0.01
+# where it does, and where it doesn't. As close as this to what it should be, a tone is sure, and so close it is right.
+_RELATED, _DOUBT, _GREAT_DOUBT, _CLOSE, _NOTHING = 0.5, 0.02, 0.15, 0.05, 0.01
 # Levels (of 1) outside which luma may be clipped.
 _DARK, _BRIGHT = 0.01, 0.98
 # What fits no worse than this is common to both frames; at least so much of the overlap must.
@@ -39,10 +39,12 @@ _SAME = 0.006
 _STEADY, _CHANGED = 0.015, 0.035
 _TYPICAL = (0.1, 0.7)
 _LEAST_GAIN, _MOST_GAIN = 0.6, 16.0
-# By so much must a frame be better exposed to be the shot's best.
-_BETTER = 0.9
+# By so much must a frame be better exposed to be the shot's best, and to be the anchor: what only flickers is neither.
+_BETTER, _BETTER_ANCHOR = 0.8, 0.9
 # Spread of luma below which a frame is too dark or too pale to be compared.
 _FAINT = 0.03
+# Spread up to which a frame is so dark or pale that it is more likely in a fade than meant to be so.
+_DIM = 0.06
 # Spread of a view's luma from which on the network is trusted; what is darker or paler counts by its square.
 _CLEAR = 0.12
 _LEAST_WEIGHT = 0.01
@@ -146,7 +148,7 @@ class Chain:
             return self._after(form, found, disturbed)
         spread = _moments(form)[1]
         faintness = _moments(self.anchor)[1] / max(spread, 1e-4)
-        if faintness > 1 / _BETTER and spread < _FAINT:  # the end of a fade
+        if faintness > 1 and spread < _FAINT:  # the end of a fade
             lift = _moments(self.anchor)[0] - faintness * _moments(form)[0]
             return replace(self, tone=Tone(faintness, lift).then(self.anchored))
         return self if disturbed else begun
@@ -154,12 +156,12 @@ class Chain:
     def _after(self, form: FloatArray, found: _Comparison, disturbed: bool) -> Chain:
         if disturbed:
             return replace(self, tone=found.tone.then(self.anchored))
-        chain = self._drawn_back(form) if self.moved else self
+        chain = self._drawn_back(form) if self.moved and _moments(form)[1] > _DIM else self
         tone = found.tone.then(chain.anchored)
         best = tone if is_better(tone, chain.best) and not is_glaring(form) else chain.best
         chain = replace(chain, tone=tone, best=best)
         is_other = found.likeness < _NEAR
-        if is_other or found.tone.gain < _BETTER:
+        if is_other or found.tone.gain < _BETTER_ANCHOR:
             return replace(chain, anchor=form, anchored=tone, moved=chain.moved or is_other)
         return chain
 
@@ -169,9 +171,10 @@ class Chain:
         assert self.sure is not None
         share = _DOUBT if _shift(form, self.sure)[2] >= _RELATED else _GREAT_DOUBT
         anchored = self.anchored.towards(self.best, share)
-        if abs(anchored.gain / self.best.gain - 1) < _CLOSE and abs(anchored.lift - self.best.lift) < _CLOSE:
+        left = max(abs(anchored.gain / self.best.gain - 1), abs(anchored.lift - self.best.lift))
+        if left < _NOTHING:
             return replace(self, anchored=self.best, sure=form, moved=False)
-        return replace(self, anchored=anchored)
+        return replace(self, anchored=anchored, sure=form if left < _CLOSE else self.sure)
 
 
 def is_better(tone: Tone, than: Tone) -> bool:
