@@ -14,6 +14,7 @@ Format = Literal["keep", "jpg", "png", "tif", "webp", "jp2", "avif"]
 AlreadyColor = Literal["keep", "skip", "recolor"]
 FilmInColor = Literal["keep", "recolor"]
 Style = Literal["natural", "vivid"]
+DEFAULT_STYLE: Style = "vivid"
 Era = Literal["modern", "period"]
 EraChoice = Literal["auto", "modern", "period"]
 Runtime = Literal["torch", "onnxruntime"]
@@ -34,7 +35,7 @@ class EngineOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         batch: pictures per step; None lets the engine choose.
         size: side of the square that the network sees, in pixels; None takes the one it was trained at.
-        style: `natural` (calm, steady) or `vivid`; None takes the model's own for photos, and `natural` for films.
+        style: `natural` (calm, steady) or `vivid`; None takes the model's own.
         era: whose palette the colours have: `period` (before about 1970), `modern`, or by what each file says
             (`auto`, see `restore.era`).
         calm: how much less saturation where the model is unsure, 0 (off) to 1.

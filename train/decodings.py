@@ -297,9 +297,7 @@ def decodings(
     }
     pixels: dict[Era, Pixels] = {"modern": modern, "period": period}
     found = {
-        era: {
-            style: asdict(fit(head, pixels[era], goal, palettes[era], steps, seed)) for style, goal in goals.items()
-        }
+        era: {style: asdict(fit(head, pixels[era], goal, palettes[era], steps, seed)) for style, goal in goals.items()}
         for era, goals in GOALS.items()
     }
     text = json.dumps(found)

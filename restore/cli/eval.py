@@ -107,7 +107,9 @@ def video(
     size: Annotated[int | None, typer.Option(help="Working size in pixels. [default: the model's]")] = None,
     smooth: Annotated[float, typer.Option(help="Smoothing in time, 0 (off) to 1.")] = VideoOptions.smooth,
     stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
-    style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
+    style: Annotated[
+        Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
+    ] = None,
     era: Annotated[
         EraChoice,
         typer.Option(help="Colours of which time. auto: period (before about 1970), and modern for films of phones."),

@@ -39,7 +39,9 @@ def video(
         int | None, typer.Option(help="Side of the network's view in pixels. Default: the model's.")
     ] = None,
     smooth: Annotated[float, typer.Option(help="Strength of smoothing in time, 0 (off) to 1.")] = 0.8,
-    style: Annotated[Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: natural.")] = None,
+    style: Annotated[
+        Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
+    ] = None,
     era: Annotated[
         EraChoice,
         typer.Option(help="Colours of which time. auto: period (before about 1970), and modern for films of phones."),

@@ -103,9 +103,7 @@ class ColorModel(Protocol):
         (N, h, w, Q) float32."""
 
 
-def choose_vividness(
-    name: str, own: float | None, has_styles: bool, style: Style | None, preferred: Style | None
-) -> float | None:
+def choose_vividness(name: str, own: float | None, has_styles: bool, style: Style | None) -> float | None:
     """How vivid a model is asked to be; None for a model that is not asked.
 
     Args:
@@ -113,21 +111,13 @@ def choose_vividness(
         own: what it would take by itself; None for one that decodes otherwise unless it is told.
         has_styles: whether it can be told.
         style: what the user asked for.
-        preferred: what the caller likes best, for models that are decoded by their vividness anyway.
 
     Raises:
         UsageError: a style is asked for, and the model has none.
     """
     if style is not None and not has_styles:
         raise UsageError(f"model {name} has no styles: it was not trained by recipe classes", "Leave --style out")
-    if style is None and own is not None:
-        style = preferred
     return own if style is None else VIVIDNESS[style]
-
-
-def choose_fitted_style(style: Style | None, preferred: Style | None) -> Style:
-    """Of a model with fitted decodings, as `choose_vividness` chooses for others."""
-    return style or preferred or "vivid"
 
 
 def check_era(name: str, knows_eras: bool, era: EraChoice) -> None:

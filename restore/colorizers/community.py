@@ -41,7 +41,7 @@ class CommunityColorModel:
             UsageError: a style, which it has not.
         """
         self.name = path.stem
-        choose_vividness(self.name, None, False, style, None)
+        choose_vividness(self.name, None, False, style)
         descriptor = _load(path)
         self.sha256 = sha256(path)
         self.tags = tuple(descriptor.tags)

@@ -13,17 +13,14 @@ from restore.colorizers.engine import Engine
 from restore.colorizers.onnx_model import SUFFIX, OnnxColorModel
 from restore.errors import ModelError, UsageError
 from restore.model_files import COMMUNITY_SUFFIXES, find_checkpoint, sha256
-from restore.options import EngineOptions, Style
+from restore.options import EngineOptions
 
 
-def load_engine(
-    options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
-) -> Engine:
+def load_engine(options: EngineOptions, callers: int = 1, *, long_work: bool = False) -> Engine:
     """The engine for a model given by name, file or run folder.
 
     Args:
         callers: see `Engine`.
-        preferred: style, where the options name none and the model has styles.
         long_work: so many pictures are to come that the time to start counts for nothing.
 
     Raises:
@@ -33,15 +30,13 @@ def load_engine(
         MissingDependencyError: an ONNX model, and ONNX Runtime is not installed; a community checkpoint, and spandrel
             is not.
     """
-    return Engine(_load_model(options, preferred, long_work), options, callers)
+    return Engine(_load_model(options, long_work), options, callers)
 
 
 class LoadEngine(Protocol):
     """What `load_engine` is, and what programs that go on for long give in its place."""
 
-    def __call__(
-        self, options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
-    ) -> Engine: ...
+    def __call__(self, options: EngineOptions, callers: int = 1, *, long_work: bool = False) -> Engine: ...
 
 
 class KeptEngines:
@@ -54,28 +49,26 @@ class KeptEngines:
     def __init__(self, most: int = 3) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._engines: dict[tuple[EngineOptions, int, Style | None, bool], Engine] = {}
+        self._engines: dict[tuple[EngineOptions, int, bool], Engine] = {}
 
-    def __call__(
-        self, options: EngineOptions, callers: int = 1, preferred: Style | None = None, *, long_work: bool = False
-    ) -> Engine:
+    def __call__(self, options: EngineOptions, callers: int = 1, *, long_work: bool = False) -> Engine:
         """As `load_engine`. From several threads at a time."""
-        key = (options, callers, preferred, long_work)
+        key = (options, callers, long_work)
         with self._lock:
-            engine = self._engines.pop(key, None) or load_engine(options, callers, preferred, long_work=long_work)
+            engine = self._engines.pop(key, None) or load_engine(options, callers, long_work=long_work)
             self._engines[key] = engine  # the last is the one used last
             while len(self._engines) > self._most:
                 del self._engines[next(iter(self._engines))]
         return engine
 
 
-def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool) -> ColorModel:
+def _load_model(options: EngineOptions, long_work: bool) -> ColorModel:
     path = find_checkpoint(options.model)
     if path.suffix.lower() == SUFFIX:
         if options.dropout:
             raise UsageError(f"--dropout: {path} was exported without it", "Give the checkpoint it was made from")
         exported = OnnxColorModel(path)
-        exported.choose_style(options.style, preferred)
+        exported.choose_style(options.style)
         return exported
     if path.suffix.lower() in COMMUNITY_SUFFIXES:
         if options.dropout:
@@ -86,7 +79,7 @@ def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool
     if options.runtime != "torch" and (options.runtime or _prefers_onnx(options, long_work)):
         twin = find_twin(path)
         if twin is not None:
-            twin.choose_style(options.style, preferred)
+            twin.choose_style(options.style)
             return twin
         if options.runtime:
             raise ModelError(
@@ -95,7 +88,7 @@ def _load_model(options: EngineOptions, preferred: Style | None, long_work: bool
             )
     from restore.colorizers.network import NetworkColorModel
 
-    return NetworkColorModel.from_file(path, options.style, preferred, options.dropout)
+    return NetworkColorModel.from_file(path, options.style, options.dropout)
 
 
 def _prefers_onnx(options: EngineOptions, long_work: bool) -> bool:

@@ -13,14 +13,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restore.checkpoint import load_checkpoint
 from restore.color import lightness_from_luma, scale_l
-from restore.colorizers.base import Classes, FloatArray, choose_fitted_style, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_vividness
 from restore.colorizers.devices import find_device
 from restore.decoding import Decodings
 from restore.errors import UsageError
 from restore.model_files import sha256
 from restore.networks import ClassesHead, Model
 from restore.networks.told import scaled_hints
-from restore.options import Era, Runtime, Style
+from restore.options import DEFAULT_STYLE, Era, Runtime, Style
 
 # Instructions that multiply bf16, as `torch.cpu.get_capabilities` names them.
 _FAST_BF16 = ("amx_bf16", "avx512_bf16")
@@ -67,7 +67,7 @@ class NetworkColorModel:
 
     runtime: Runtime = "torch"
 
-    def __init__(self, model: Model, name: str, digest: str = "", style: Style = "vivid") -> None:
+    def __init__(self, model: Model, name: str, digest: str = "", style: Style = DEFAULT_STYLE) -> None:
         self.name = name
         self.sha256 = digest
         self.working_size = model.config.working_size
@@ -83,14 +83,11 @@ class NetworkColorModel:
         self._device, self._dtype = torch.device("cpu"), torch.float32
 
     @classmethod
-    def from_file(
-        cls, path: Path, style: Style | None = None, preferred: Style | None = None, dropout: bool = False
-    ) -> NetworkColorModel:
+    def from_file(cls, path: Path, style: Style | None = None, dropout: bool = False) -> NetworkColorModel:
         """Load a checkpoint.
 
         Args:
-            style: how vivid; None is `preferred`, or else the checkpoint's own.
-            preferred: for models that have styles; others go without.
+            style: how vivid; None is the checkpoint's own.
             dropout: leave it on.
 
         Raises:
@@ -100,12 +97,12 @@ class NetworkColorModel:
         model, info = load_checkpoint(path)
         head = model.head
         own = head.vividness if isinstance(head, ClassesHead) else None
-        vividness = choose_vividness(info.name, own, isinstance(head, ClassesHead), style, preferred)
+        vividness = choose_vividness(info.name, own, isinstance(head, ClassesHead), style)
         if isinstance(head, ClassesHead):
             head.vividness = vividness
         if dropout and not _leave_dropout_on(model.generator):
             raise UsageError(f"--dropout: {path} has none", "Leave it out; generators of GANs have it")
-        return cls(model, info.name, sha256(path), choose_fitted_style(style, preferred))
+        return cls(model, info.name, sha256(path), style or DEFAULT_STYLE)
 
     @property
     def device(self) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from restore.colorizers.base import Classes, FloatArray, choose_fitted_style, choose_vividness
+from restore.colorizers.base import Classes, FloatArray, choose_vividness
 from restore.decoding import Decodings
 from restore.errors import DeviceError, MissingDependencyError, ModelError
-from restore.options import Era, Runtime, Style
+from restore.options import DEFAULT_STYLE, Era, Runtime, Style
 
 SUFFIX = ".onnx"
 FORMAT = "restore-onnx"
@@ -87,15 +87,15 @@ class OnnxColorModel:
         self.classes, self.takes_hints = self.info.classes, self.info.takes_hints
         self.knows_eras = self.info.decodings is not None
         self._vividness = self.info.vividness
-        self._style: Style = "vivid"
+        self._style: Style = DEFAULT_STYLE
 
-    def choose_style(self, style: Style | None, preferred: Style | None = None) -> None:
+    def choose_style(self, style: Style | None) -> None:
         """How vivid from now on, as `NetworkColorModel.from_file` takes it. Raises UsageError."""
         info = self.info
-        self._style = choose_fitted_style(style, preferred)
+        self._style = style or DEFAULT_STYLE
         if self.knows_eras:
             return
-        self._vividness = choose_vividness(self.name, info.vividness, info.has_styles, style, preferred)
+        self._vividness = choose_vividness(self.name, info.vividness, info.has_styles, style)
 
     def prepare(self, device: str, dtype: str | None = None, threads: int | None = None) -> None:
         if device not in ("auto", "cpu"):

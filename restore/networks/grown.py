@@ -166,7 +166,7 @@ class QueryDecoder(nn.Module):
     def forward(self, x: Tensor, fine: Tensor) -> Tensor:
         """(N, C, h, w) and (N, D, H, W) to what is added to the logits, (N, classes, H, W)."""
         memory = self.see(x).flatten(2).transpose(1, 2)
-        queries = self.queries.to(memory.dtype).expand(len(x), -1, -1)
+        queries = self.queries.to(memory.dtype).expand(x.shape[0], -1, -1)
         for layer in self.layers:
             queries = layer(queries, memory)
         pixels = self.pixels(fine).permute(0, 2, 3, 1)

@@ -131,7 +131,7 @@ def load_film_engine(options: EngineOptions, load: LoadEngine = load_engine) -> 
         ModelError, DeviceError: see `load_engine`.
     """
     callers = min(processors(), _PROCESSORS_PER_THREAD)
-    return load(options, callers, preferred="natural", long_work=True)
+    return load(options, callers, long_work=True)
 
 
 def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool]) -> FilmResult | None:

@@ -174,7 +174,7 @@ def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, t
         str(run),
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, sent)  # to the whole group, as a terminal and `timeout` do

@@ -128,7 +128,7 @@ def test_a_photo_from_upload_to_download(server: Server, visit: Visitor, tmp_pat
 
 
 def test_choosing_by_looking(server: Server, visit: Visitor, tmp_path: Path) -> None:
-    """Some to choose from, calm, and where the model is unsure."""
+    """Some to choose from, calm, where the model is unsure, and of which time."""
     save_grey(tmp_path / "a.jpg", 320, 200, seed=1)
     page = visit(server.address, accept_downloads=True).page
     page.set_input_files("#files", tmp_path / "a.jpg")
@@ -149,6 +149,15 @@ def test_choosing_by_looking(server: Server, visit: Visitor, tmp_path: Path) -> 
     until(page, "doubt.naturalWidth === after.naturalWidth && !doubt.hidden")
     page.click("#usual")
     until(page, "command.textContent === 'restore photos a.jpg'")
+    page.check("#eras >> text=Modern")
+    until(page, "command.textContent === 'restore photos a.jpg --era modern'")
+    ready(page, 1)
+    modern = download(page, "#download")[1]
+    assert modern == as_on_the_command_line(page, tmp_path, name)
+    page.check("#eras >> text=Old")
+    until(page, "command.textContent.endsWith('--era period')")
+    ready(page, 1)
+    assert download(page, "#download")[1] != modern
 
 
 def test_each_photo_gets_what_was_chosen_for_it(server: Server, visit: Visitor, tmp_path: Path) -> None:
