@@ -153,6 +153,7 @@ def test_choosing_by_looking(server: Server, visit: Visitor, tmp_path: Path) -> 
     until(page, "command.textContent === 'restore photos a.jpg --era modern'")
     ready(page, 1)
     modern = download(page, "#download")[1]
+    (tmp_path / name).unlink()
     assert modern == as_on_the_command_line(page, tmp_path, name)
     page.check("#eras >> text=Old")
     until(page, "command.textContent.endsWith('--era period')")
