@@ -65,9 +65,9 @@ def unless_stopped(items: Iterable[Item], stopping: Callable[[], bool]) -> Itera
 
 
 def leave_signals_to_parent() -> None:
-    """For worker processes: what is sent to the whole group (Ctrl-C, `timeout`, a job scheduler) is the parent's
-    business, so they leave the group; a SIGTERM from the parent ends them silently."""
+    """For worker processes: what is sent to all of a run (Ctrl-C, `timeout`, a service manager, `pkill`) is the parent's
+    business. They leave its group, and end when it tells them to, or is gone."""
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -177,7 +178,11 @@ def test_signals_save_and_end(sent: signal.Signals, code: int, pictures: Path, t
         deadline = time.monotonic() + 300
         while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        os.killpg(process.pid, sent)  # to the whole group, as a terminal and `timeout` do
+        # To every process of it, workers first, as a service manager and `pkill` do; a terminal knows the group only.
+        for worker in psutil.Process(process.pid).children(recursive=True):
+            worker.send_signal(sent)
+        time.sleep(0.5)
+        process.send_signal(sent)
         _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert "--resume" in said
