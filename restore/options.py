@@ -79,7 +79,8 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """What `restore photos` does with which files.
+    """Which photos, where their results go, and how those are made. What is done with them is the choice of a function:
+    `restore_photos`, `estimate_photos` or `verify_photos`.
 
     Args:
         inputs: files and folders.
@@ -91,14 +92,12 @@ class PhotoOptions:
         include: globs on the relative path or the name; when given, only these files.
         exclude: globs on the relative path or the name that are left out.
         overwrite: write outputs again that are there already.
-        dry_run: say what would be done, and do nothing.
         report: where the JSON report goes.
         already_color: what happens to a photo that has colour: copied (`keep`), left out (`skip`), or `recolor`.
         jobs: reader threads, and as many writer threads; None takes the number of processors.
         max_pixels: millions of them; a photo that claims more is refused.
         keep_times: results get the file times of their sources.
         provenance: results say in their XMP that their colour is a guess, and whose.
-        verify: read results again, and compare them with their originals, instead of colouring.
         compare: write a before/after picture beside each result.
         sheet: where a page goes that shows every photo before and after.
         confidence: write a map beside each result of how sure the model is.
@@ -113,14 +112,12 @@ class PhotoOptions:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     overwrite: bool = False
-    dry_run: bool = False
     report: Path | None = None
     already_color: AlreadyColor = "keep"
     jobs: int | None = None
     max_pixels: int = 500
     keep_times: bool = False
     provenance: bool = True
-    verify: bool = False
     compare: bool = False
     sheet: Path | None = None
     confidence: bool = False

@@ -98,49 +98,47 @@ def photos(
         include=include or (),
         exclude=exclude or (),
         overwrite=overwrite,
-        dry_run=dry_run,
         report=report,
         already_color=already_color,
         jobs=jobs,
         max_pixels=max_pixels,
         keep_times=keep_times,
         provenance=provenance,
-        verify=verify,
         compare=compare,
         sheet=sheet,
         confidence=confidence,
     )
     engine_options = EngineOptions(model, device, batch, size, style, era, calm=calm, dropout=dropout)
     if sweep:
-        _sweep(sweep, options, engine_options)
+        _sweep(sweep, options, engine_options, alone=not (dry_run or verify))
         return
-    if options.verify:
+    if verify:
         _verify(options, quiet=quiet, verbose=verbose)
         return
-    if options.dry_run:
-        _preview(options, engine_options, quiet=quiet)
+    if dry_run:
+        _estimate(options, engine_options, quiet=quiet)
         return
     _restore(options, engine_options, quiet=quiet, verbose=verbose)
 
 
-def _preview(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool) -> None:
-    from restore.photos.dry_run import preview
+def _estimate(options: PhotoOptions, engine_options: EngineOptions, *, quiet: bool) -> None:
+    from restore.photos.dry_run import estimate_photos
     from restore.progress import say
 
     def note(text: str) -> None:
         if not quiet:
             say(text)
 
-    for record in preview(options, engine_options, note):
+    for record in estimate_photos(options, engine_options, note):
         if record.status == "done":
             say(f"{record.path} -> {record.output}")
         elif not quiet or record.status == "failed":
             say(f"{record.path}: {record.status}: {record.reason}", error=record.status == "failed")
 
 
-def _sweep(path: Path, options: PhotoOptions, engine_options: EngineOptions) -> None:
-    given = (options.output, options.report, options.sheet, options.compare, options.dry_run, options.verify)
-    if any(given) or options.confidence or options.saturation != 1.0:
+def _sweep(path: Path, options: PhotoOptions, engine_options: EngineOptions, *, alone: bool) -> None:
+    given = (options.output, options.report, options.sheet, options.compare)
+    if not alone or any(given) or options.confidence or options.saturation != 1.0:
         raise UsageError(
             "--sweep only draws a sheet, at saturations of its own",
             "Leave --saturation, --output, --report, --sheet, --compare, --confidence, --dry-run and --verify out",

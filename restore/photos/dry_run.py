@@ -15,8 +15,11 @@ from restore.report import Record
 from restore.threads import processors
 
 
-def preview(options: PhotoOptions, engine_options: EngineOptions, note: Callable[[str], None]) -> Iterator[Record]:
+def estimate_photos(
+    options: PhotoOptions, engine_options: EngineOptions, note: Callable[[str], None]
+) -> Iterator[Record]:
     """What `restore_photos` would do, as far as names tell; `done` means would be done. Then time and size are told.
+    Nothing is written, no report and no page either.
 
     Args:
         note: told the estimate.

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restore.options import EngineOptions, PhotoOptions
+from restore.photos.dry_run import estimate_photos
+from restore.photos.pipeline import restore_photos as color_photos
+from restore.photos.verify import verify_photos
 from tests.conftest import Result
 from tests.pictures import chroma_of, colourful, files_below, grey, luma_of, save_grey
 
@@ -176,6 +180,33 @@ def test_dry_run_writes_nothing(tmp_path: Path, restore_photos: Run) -> None:
     assert result.code == 0
     assert str(tmp_path / "in-restored" / "a.jpg") in result.out
     assert not (tmp_path / "in-restored").exists()
+
+
+def test_the_library_estimates_and_verifies_without_writing(tmp_path: Path, tiny_model: Path) -> None:
+    save_grey(tmp_path / "in" / "a.jpg")
+    save_grey(tmp_path / "in" / "b.jpg", seed=1)
+    options = PhotoOptions([tmp_path / "in"])
+    engine_options = EngineOptions(str(tiny_model), "cpu")
+    before = files_below(tmp_path)
+    notes: list[str] = []
+    assert [record.status for record in estimate_photos(options, engine_options, notes.append)] == ["done"] * 2
+    assert len(notes) == 1 and "2 photos to colour" in notes[0]
+    assert verify_photos(options).failed == 2
+    assert files_below(tmp_path) == before and not (tmp_path / "in-restored").exists()
+    assert color_photos(options, engine_options).counts["done"] == 2
+    output = tmp_path / "in-restored"
+    (output / "b.jpg").unlink()
+    before = files_below(tmp_path)
+    found = {record.path.name: record.status for record in estimate_photos(options, engine_options, notes.append)}
+    assert found == {"a.jpg": "skipped", "b.jpg": "done"}
+    assert verify_photos(options).counts["done"] == 1
+    assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("mode", ["dry_run", "verify"])
+def test_a_mode_is_no_option_that_a_run_could_leave_unread(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(TypeError, match=mode):
+        PhotoOptions([tmp_path], **{mode: True})  # type: ignore[arg-type]
 
 
 def test_quiet_prints_errors_only(tmp_path: Path, restore_photos: Run) -> None:
