@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from restore.errors import UsageError
 
@@ -43,6 +43,9 @@ class EngineOptions:
         dtype: what to compute in, such as `bfloat16`; None takes the faster one. Kept by films that are resumed.
         runtime: what computes; None takes what suits the machine. Kept likewise.
     """
+
+    # The model counts by its digest; a film goes on with the batch, dtype and runtime that it was begun with.
+    WITHOUT_EFFECT: ClassVar = frozenset({"model", "device", "batch", "dtype", "runtime"})
 
     model: str = "default"
     device: str = "auto"
@@ -103,6 +106,13 @@ class PhotoOptions:
         confidence: write a map beside each result of how sure the model is.
     """
 
+    WITHOUT_EFFECT: ClassVar = frozenset(
+        (
+            *("inputs", "output", "recursive", "include", "exclude", "overwrite", "report", "jobs", "max_pixels"),
+            *("keep_times", "compare", "sheet"),
+        )
+    )
+
     inputs: Sequence[Path]
     output: Path | None = None
     saturation: float = 1.0
@@ -154,6 +164,9 @@ class VideoOptions:
         restart: throw unfinished work of the same film away.
         overwrite: replace a result that is there already.
     """
+
+    # The encoder's settings count as they were chosen, with what None gave.
+    WITHOUT_EFFECT: ClassVar = frozenset({"codec", "crf", "preset", "pix_fmt", "restart", "overwrite"})
 
     smooth: float = 0.8
     stride: int = 3
@@ -268,6 +281,16 @@ class ServeOptions:
                 f"--host {self.host} would show the page to other computers without asking who they are",
                 "Give --auth FILE as well, or leave --host out",
             )
+
+
+def effective(options: EngineOptions | PhotoOptions | VideoOptions) -> dict[str, Any]:
+    """The options that a result's pixels and form depend on, by name: all but those of `WITHOUT_EFFECT`, so that an
+    option which is new counts unless someone says that it does not."""
+    return {
+        entry.name: getattr(options, entry.name)
+        for entry in fields(options)
+        if entry.name not in options.WITHOUT_EFFECT
+    }
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

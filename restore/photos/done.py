@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from restore.colorizers.own import with_own_choices
 from restore.files import exists
-from restore.options import EngineOptions, PhotoOptions
+from restore.model_files import sha256
+from restore.options import EngineOptions, PhotoOptions, effective
 from restore.photos.ledger import Entry, Ledger, file_sha256, fingerprint
 from restore.photos.plan import Planned, PlannedPhoto
 from restore.report import Record
 from restore.walk import PassedOver, Root
 
 RENEWED = "renewed"
+# Part of the settings also where they are defaults, as the first state files have them.
+_ALWAYS = frozenset(
+    (
+        *("size", "style", "calm", "dropout"),
+        *("saturation", "format", "quality", "already_color", "provenance", "confidence"),
+    )
+)
 _CHANGED_RESULT = "the result has changed"
 
 
 def settings_of(options: PhotoOptions, engine: EngineOptions, model_sha256: str) -> dict[str, Any]:
-    """Whatever decides on a result, but for its source."""
-    chosen_era = {} if engine.era == "auto" else {"era": engine.era}  # results from before there was a choice stay done
-    return chosen_era | {
-        "model": model_sha256,
-        "size": engine.size,
-        "style": engine.style,
-        "calm": engine.calm,
-        "dropout": engine.dropout,
-        "saturation": options.saturation,
-        "format": options.format,
-        "quality": options.quality,
-        "already_color": options.already_color,
-        "provenance": options.provenance,
-        "confidence": options.confidence,
+    """Whatever decides on a result, but for its source. Results from before there was an option stay done: one that the
+    first state files did not know counts where it is not its default."""
+    chosen = effective(engine) | effective(options)
+    defaults = {entry.name: entry.default for entry in (*fields(engine), *fields(options))}
+    return {"model": model_sha256} | {
+        name: value for name, value in chosen.items() if name in _ALWAYS or value != defaults[name]
     }
+
+
+def same_settings(options: PhotoOptions, engine: EngineOptions, checkpoint: Path) -> list[dict[str, Any]]:
+    """The settings with what the model chooses by itself written out, and after them those that give the same results:
+    version 0.1 noted None for what was left to the model; and results are the same with maps beside them."""
+    own = with_own_choices(replace(engine, style=None, size=None), checkpoint)
+    full = replace(engine, style=engine.style or own.style, size=engine.size or own.size)
+    settings = settings_of(options, full, sha256(checkpoint))
+    styles = dict.fromkeys((full.style, None if full.style == own.style else full.style))
+    sizes = dict.fromkeys((full.size, None if full.size == own.size else full.size))
+    maps = dict.fromkeys((options.confidence, True))
+    return [
+        settings | {"style": style, "size": size, "confidence": confidence}
+        for style, size, confidence in product(styles, sizes, maps)
+    ]
 
 
 def folder_roots(roots: Sequence[Root], options: PhotoOptions) -> set[Path]:
@@ -44,10 +62,9 @@ def folder_roots(roots: Sequence[Root], options: PhotoOptions) -> set[Path]:
 class DoneBefore:
     """The state files of a run's output folders."""
 
-    def __init__(self, roots: Sequence[Root], options: PhotoOptions, settings: dict[str, Any]) -> None:
-        self._settings = fingerprint(settings)
-        # Results are the same with and without maps: a run that wants none does not make them again.
-        self._good = {self._settings, fingerprint(settings | {"confidence": True})}
+    def __init__(self, roots: Sequence[Root], options: PhotoOptions, engine: EngineOptions, checkpoint: Path) -> None:
+        self._settings, *others = map(fingerprint, same_settings(options, engine, checkpoint))
+        self._good = {self._settings, *others}
         self._ledgers = {folder: Ledger(folder) for folder in folder_roots(roots, options)}
 
     def state(self, planned: PlannedPhoto, result: Path) -> str:

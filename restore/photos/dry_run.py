@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from restore.errors import InputError
-from restore.model_files import find_checkpoint, sha256
+from restore.model_files import find_checkpoint
 from restore.options import EngineOptions, PhotoOptions
-from restore.photos.done import DoneBefore, settings_of, settled
+from restore.photos.done import DoneBefore, settled
 from restore.photos.estimate import estimate
 from restore.photos.plan import PlannedPhoto, find_roots, plan
 from restore.photos.survey import Survey
@@ -30,7 +30,7 @@ def estimate_photos(
     found = 0
     roots = find_roots(options)
     checkpoint = find_checkpoint(engine_options.model)
-    done = DoneBefore(roots, options, settings_of(options, engine_options, sha256(checkpoint)))
+    done = DoneBefore(roots, options, engine_options, checkpoint)
     survey = Survey()
     for planned in plan(roots, options):
         record = settled(planned, options, done)

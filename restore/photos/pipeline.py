@@ -22,7 +22,7 @@ from restore.model_files import find_checkpoint, sha256
 from restore.options import EngineOptions, PhotoOptions
 from restore.photos.confidence import Maps
 from restore.photos.containers import NAMES, result_container
-from restore.photos.done import DoneBefore, settings_of, settled
+from restore.photos.done import DoneBefore, settled
 from restore.photos.folders import OutputFolders
 from restore.photos.forecast import Forecast
 from restore.photos.large import NothingToColor, restore_large
@@ -98,8 +98,7 @@ def restore_photos(
     roots = find_roots(options)
     checkpoint = find_checkpoint(engine_options.model)
     begin = time.monotonic()
-    model_sha256 = sha256(checkpoint)
-    done = DoneBefore(roots, options, settings_of(options, engine_options, model_sha256))
+    done = DoneBefore(roots, options, engine_options, checkpoint)
     run = _Run(options, engine_options, roots, stopping, done, progress, load)
     summary = Summary()
     with open_report(options.report) as report, open_page(options.sheet) as page:

@@ -14,10 +14,11 @@ import cv2
 
 from restore import __version__
 from restore.colorizers import Engine, LoadEngine, load_engine
+from restore.colorizers.own import with_own_choices
 from restore.errors import CheckError, InputError, OutputError
 from restore.files import check_writable, exists, is_folder, output_error
 from restore.model_files import find_checkpoint, sha256
-from restore.options import EngineOptions, VideoOptions
+from restore.options import EngineOptions, VideoOptions, effective
 from restore.stopping import Stopped
 from restore.threads import ahead, map_in_threads, processors
 from restore.video.assemble import assemble, time_shift
@@ -244,24 +245,10 @@ def render_frames(
 
 
 def _plan(film: Film, codec: VideoCodec, options: VideoOptions, engine_options: EngineOptions) -> Plan:
-    settings: dict[str, float | str | None] = {
-        "smooth": options.smooth,
-        "saturation": options.saturation,
-        "already_color": options.already_color,
-        "stride": options.stride,
-        "deinterlace": options.deinterlace,
-        "start": options.start,
-        "duration": options.duration,
-    }
-    settings |= {
-        "size": engine_options.size,
-        "style": engine_options.style,
-        "era": engine_options.era,
-        "calm": engine_options.calm,
-        "segment": SEGMENT,
-    }
+    checkpoint = find_checkpoint(engine_options.model)
+    settings = effective(options) | effective(with_own_choices(engine_options, checkpoint)) | {"segment": SEGMENT}
     encoder = {"name": codec.name, "pixel_format": codec.pixel_format, **codec.options}
-    return Plan(fingerprint(film.path), sha256(find_checkpoint(engine_options.model)), settings, encoder, __version__)
+    return Plan(fingerprint(film.path), sha256(checkpoint), settings, encoder, __version__)
 
 
 @dataclass

@@ -15,7 +15,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from restore.photos.ledger import STATE_NAME, Ledger, read_entries
+from restore.model_files import find_checkpoint, sha256
+from restore.options import EngineOptions, PhotoOptions
+from restore.photos.done import same_settings
+from restore.photos.ledger import STATE_NAME, Ledger, fingerprint, read_entries
 from tests.conftest import Result
 from tests.pictures import colourful, files_below, grey, save_grey
 
@@ -42,6 +45,45 @@ def test_what_changed_is_done_again_and_what_did_not_is_skipped(archive: Path, r
     assert statuses(result) == ["done"] + ["skipped"] * 6 and result.status("0.png") == "done"
     assert statuses(restore_photos(archive, "--saturation", 0.5)) == ["done"] * 6 + ["kept"]
     assert statuses(restore_photos(archive, "--saturation", 0.5)) == ["skipped"] * 7
+
+
+def test_a_size_given_or_left_to_the_model_is_the_same_result(archive: Path, restore_photos: Run) -> None:
+    restore_photos(archive)
+    assert statuses(restore_photos(archive, "--size", 64)) == ["skipped"] * 7
+    assert statuses(restore_photos(archive, "--size", 96)) == ["done"] * 6 + ["kept"]
+    assert statuses(restore_photos(archive)) == ["done"] * 6 + ["kept"]
+
+
+def test_what_version_0_1_did_stays_done(archive: Path, restore_photos: Run, tiny_model: Path) -> None:
+    restore_photos(archive)
+    state = archive.parent / "in-restored" / STATE_NAME
+    settings = fingerprint(settings_of_0_1(hashlib.sha256(tiny_model.read_bytes()).hexdigest()))
+    entries = [json.loads(line) | {"settings": settings} for line in state.read_text().splitlines()]
+    state.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert statuses(restore_photos(archive)) == ["skipped"] * 7
+    assert statuses(restore_photos(archive, "--size", 64)) == ["skipped"] * 7
+    assert statuses(restore_photos(archive, "--quality", 80)) == ["done"] * 6 + ["kept"]
+
+
+@pytest.mark.parametrize("noted", [None, "vivid", "natural"])
+def test_a_style_noted_by_version_0_1(noted: str | None) -> None:
+    """None was vivid for photos then, and is now."""
+    checkpoint = find_checkpoint("default")
+    old = fingerprint(settings_of_0_1(sha256(checkpoint)) | {"style": noted})
+    options = PhotoOptions([Path("in")])
+    known = {
+        style: old in map(fingerprint, same_settings(options, EngineOptions(style=style), checkpoint))
+        for style in (None, "vivid", "natural")
+    }
+    is_vivid = noted != "natural"
+    assert known == {None: is_vivid, "vivid": is_vivid, "natural": not is_vivid}
+
+
+def settings_of_0_1(model: str) -> dict[str, object]:
+    """What version 0.1 made its fingerprint of, where no option was given."""
+    engine = {"model": model, "size": None, "style": None, "calm": 0.0, "dropout": False}
+    result = {"saturation": 1.0, "format": "keep", "quality": 95, "already_color": "keep"}
+    return engine | result | {"provenance": True, "confidence": False}
 
 
 def test_a_result_that_was_worked_on_is_left(archive: Path, restore_photos: Run) -> None:

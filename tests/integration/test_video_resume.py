@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from restore.errors import InputError
-from restore.options import FilmsOptions, VideoOptions
+from restore.errors import InputError, OutputError
+from restore.options import EngineOptions, FilmsOptions, VideoOptions
+from restore.video.pipeline import prepare
 from tests.conftest import Result
 from tests.films import Digest, digest, has_colour, make_film
 from tests.pictures import files_below
@@ -113,7 +114,7 @@ def test_stopped_at_any_moment(tmp_path: Path, tiny_model: Path, short_segments:
         (["--smooth", "0.5"], "smooth (0.8, now 0.5)"),
         (["--saturation", "1.5"], "saturation (1.0, now 1.5)"),
         (["--already-color", "recolor"], "already_color (keep, now recolor)"),
-        (["--size", "96"], "size (None, now 96)"),
+        (["--size", "96"], "size (64, now 96)"),
         (["--crf", "30"], "codec's crf (18, now 30)"),
         (["--preset", "ultrafast"], "codec's preset (None, now ultrafast)"),
     ],
@@ -127,6 +128,27 @@ def test_changed_options_are_named(unfinished: Path, restore_video: Run, argumen
     assert restarted.code == 0, restarted.err
     assert restarted.report["files"][0]["film"]["resumed_at"] == 0
     assert len(digest(unfinished.with_name("film-restored.mp4")).frames) == SHORT
+
+
+def test_what_the_model_chooses_anyway_goes_on(unfinished: Path, restore_video: Run) -> None:
+    result = restore_video(unfinished, "--size", 64)
+    assert result.code == 0, result.err
+    assert result.report["files"][0]["film"]["resumed_at"] > 0
+
+
+def test_dropout_is_part_of_the_plan(unfinished: Path, tiny_model: Path) -> None:
+    output = unfinished.with_name("film-restored.mp4")
+    with pytest.raises(OutputError, match=r"dropout \(False, now True\)"):
+        prepare(unfinished, output, VideoOptions(), EngineOptions(str(tiny_model), dropout=True))
+
+
+def test_a_style_given_or_left_to_the_model_is_the_same_plan(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", 4)
+    plans = [
+        prepare(film, tmp_path / "out.mp4", VideoOptions(), EngineOptions(style=style)).plan
+        for style in (None, "vivid", "natural")
+    ]
+    assert plans[0] == plans[1] != plans[2]
 
 
 def test_another_model_or_source_is_named(unfinished: Path, restore_video: Run, tmp_path: Path) -> None:
