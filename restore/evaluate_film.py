@@ -37,7 +37,7 @@ from restore.video.render import render
 from restore.video.rgb import grey_from_luma, rgb_from_planes
 
 _SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mpeg", ".mxf", ".ts", ".webm", ".y4m"))
-# Every so manieth frame is looked at for colour; half of them must have some.
+# One frame in this many is looked at for colour; half of them must have some.
 _TONE_STRIDE = 8
 
 _Trio = tuple[ColoredFrame, ColoredFrame, tuple[Plane, Plane]]

@@ -30,7 +30,7 @@ def keep_all_freed_memory() -> None:
 
 
 def give_memory_back() -> None:
-    """Hand back to the system what freed pictures took, for programs that go on for long. Takes a few milliseconds, and
+    """Hand back to the system what freed pictures took, for programs that run for hours. Takes a few milliseconds, and
     does nothing where the C library has no such call."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError, TypeError):

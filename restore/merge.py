@@ -244,7 +244,7 @@ class RgbMerger:
     def _merge(self, top: int, bottom: int, result: Luma) -> None:
         blue, cb_offset, red, cr_offset = self._sampler.strip(top, bottom)
         levels = self._inside[top:bottom].astype(np.float32)
-        # In place, as a strip and what is made of it shall stay in the cache.
+        # In place, so that a strip and what is made of it stay in the cache.
         for plane, offset in ((blue, cb_offset), (red, cr_offset)):
             plane *= levels
             plane += offset
@@ -339,7 +339,7 @@ def chroma_planes(luma: Luma, chroma: SmallChroma, form: YuvForm = JPEG_420) -> 
             dark, bright = ((plane - form.black).clip(0, span) for plane in (dark, bright))
         middle = dark + bright
         middle *= np.float32(0.5)
-        # In place, as strips and what is made of them shall stay in the cache.
+        # In place, so that strips and what is made of them stay in the cache.
         for plane, offset in ((cb_gain, cb_offset), (cr_gain, cr_offset)):
             plane *= middle
             plane += offset

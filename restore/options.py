@@ -155,10 +155,10 @@ class VideoOptions:
 
     Args:
         smooth: strength of smoothing in time, 0 (off) to 1.
-        stride: the network sees every so manieth frame, where smoothing fills in the others.
+        stride: the network sees one frame in `stride`; smoothing fills in the others.
         saturation: factor on the predicted chroma.
         already_color: scenes in colour are left as they are (`keep`), or coloured anew (`recolor`).
-        deinterlace: make progressive frames of interlaced ones.
+        deinterlace: turn interlaced frames into progressive ones.
         start, duration: seconds; the part of the film that is taken, None is all of it.
         codec, crf, preset, pix_fmt: of the encoder; None chooses.
         restart: throw unfinished work of the same film away.
@@ -210,7 +210,7 @@ class FilmsOptions:
         include: globs on the relative path or the name; when given, only these files.
         exclude: globs on the relative path or the name that are left out.
         dry_run: estimate time and size, and do nothing.
-        preview: colour so many stills of each film instead of the film.
+        preview: colour this number of stills of each film instead of the film.
         report: where the JSON report goes.
     """
 

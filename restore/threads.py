@@ -21,7 +21,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-# Results at once that may wait behind a call, for each worker: a stretch of them shall not leave the others idle.
+# Results at once that may wait behind a call, for each worker: a run of them must not leave the other workers idle.
 _AT_ONCE = 32
 
 
@@ -62,7 +62,7 @@ def map_in_threads(
 
 
 class _Ready(Generic[Result]):
-    """A future that has come."""
+    """A result that is known already, as a future."""
 
     def __init__(self, value: Result) -> None:
         self._value = value

@@ -60,7 +60,7 @@ def main() -> None:
         _say(str(error))
         sys.exit(error.exit_code)
     except SystemExit as error:
-        # typer makes this of KeyboardInterrupt, without a word.
+        # typer turns KeyboardInterrupt into this, and prints nothing.
         if error.code == INTERRUPTED_EXIT_CODE:
             _say(f"interrupted. {_how_to_go_on()}")
         raise
@@ -68,7 +68,7 @@ def main() -> None:
         _say(f"terminated. {_how_to_go_on()}")
         sys.exit(TERMINATED_EXIT_CODE)
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; Python would complain once more at exit.
+        # The program that reads our output has closed it, as `head` does; without this Python complains again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  the last resort: one line instead of a traceback

@@ -49,14 +49,14 @@ def photos(
     dropout: Annotated[
         bool, typer.Option("--dropout/--no-dropout", help="Leave the noise of a GAN's generator on.")
     ] = False,
-    count: Annotated[int | None, typer.Option(help="Measure so many, drawn by --seed. [default: all]")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    count: Annotated[int | None, typer.Option(help="Measure N pictures, drawn by --seed. [default: all]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write samples (grey, ours, original) to this PNG.")] = None,
     calibration: Annotated[
         bool, typer.Option("--calibration", help="Measure also whether the model errs as much as it says.")
     ] = False,
-    hints: Annotated[int, typer.Option(help="Tell the model so many true colours of each picture, by --seed.")] = 0,
+    hints: Annotated[int, typer.Option(help="Tell the model N true colours of each picture, drawn by --seed.")] = 0,
     frechet: Annotated[
         bool,
         typer.Option(
@@ -106,7 +106,7 @@ def video(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     size: Annotated[int | None, typer.Option(help="Working size in pixels. [default: the model's]")] = None,
     smooth: Annotated[float, typer.Option(help="Smoothing in time, 0 (off) to 1.")] = VideoOptions.smooth,
-    stride: Annotated[int, typer.Option(help="The network sees every so manieth frame.")] = VideoOptions.stride,
+    stride: Annotated[int, typer.Option(help="The network sees one frame in N.")] = VideoOptions.stride,
     style: Annotated[
         Style | None, typer.Option(help="natural (calm, steady) or vivid. Default: the model's own.")
     ] = None,
@@ -116,7 +116,7 @@ def video(
     ] = "auto",
     saturation: Annotated[float, typer.Option(help="Factor on the colour.")] = VideoOptions.saturation,
     calm: Annotated[float, typer.Option(help="Less colour where the model is unsure: 0 (off) to 1.")] = 0.0,
-    count: Annotated[int | None, typer.Option(help="So many frames of each clip. [default: all]")] = None,
+    count: Annotated[int | None, typer.Option(help="Measure the first N frames of each clip. [default: all]")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
 ) -> None:
     """Grey colour clips, colour them again, and compare: PSNR, colourfulness; CDC, warp error beside the originals'."""
@@ -175,7 +175,7 @@ def _print_film(result: FilmEvaluation) -> None:
 
 
 def _film_table(rows: list[tuple[str, FilmScores]]) -> list[str]:
-    """Lines of equal columns: as wide as they need to be, as figures that are cut off are none."""
+    """Lines of equal columns: as wide as the longest figure, so that none is cut off."""
     titles = "clip frames PSNR grey CF orig. % CDC orig. ratio warp orig. drift orig. shift"
     cells: list[tuple[str, ...]] = [tuple(titles.split())]
     for name, scores in rows:

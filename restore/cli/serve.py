@@ -79,6 +79,6 @@ def _serve(options: ServeOptions) -> None:
     ending = serve(options)
     say("Uploads and results were removed")
     if not ending.work_ended:
-        # The photo in hand would be finished first, for nobody: its folder is gone.
+        # Otherwise the photo in progress is finished first, although its folder is gone and nobody can see it.
         os._exit(TERMINATED_EXIT_CODE if isinstance(ending.signal, Terminated) else INTERRUPTED_EXIT_CODE)
     raise ending.signal

@@ -1,4 +1,4 @@
-"""`restore train` and `restore runs`: the training stack has the options; this is its door."""
+"""`restore train` and `restore runs`: the options are those of the training stack."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-# Its options are made of the training stack's own table, which nothing else of `restore` may import: so the arguments
-# go there as they are.
+# The options come from a table of the training stack, which nothing else in `restore` may import. So the arguments are
+# passed on unparsed.
 PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 

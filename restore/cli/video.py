@@ -17,7 +17,7 @@ def seconds(text: str) -> float:
     total = 0.0
     for place in text.split(":"):
         if not re.fullmatch(r"\d+(\.\d*)?", place):
-            raise typer.BadParameter(f"{text} is no time. Give seconds, or such as 1:02:30")
+            raise typer.BadParameter(f"{text} is no time. Give seconds, or h:mm:ss as in 1:02:30")
         total = total * 60 + float(place)
     return total
 
@@ -68,13 +68,13 @@ def video(
     ] = "keep",
     start: Annotated[
         float | None,
-        typer.Option(parser=seconds, metavar="T", help="Begin there: seconds, or such as 1:02:30."),
+        typer.Option(parser=seconds, metavar="T", help="Begin at this time: seconds, or h:mm:ss."),
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(parser=seconds, metavar="T", help="Take only so much of the film.")
+        float | None, typer.Option(parser=seconds, metavar="T", help="Length to colour, written like --start.")
     ] = None,
     deinterlace: Annotated[
-        bool, typer.Option("--deinterlace", help="Make progressive frames of interlaced ones.")
+        bool, typer.Option("--deinterlace", help="Turn interlaced frames into progressive ones.")
     ] = False,
     preview: Annotated[
         int | None, typer.Option(metavar="N", help="Write N stills before and after as one PNG, and no film.")
@@ -91,7 +91,7 @@ def video(
         list[str] | None, typer.Option(metavar="GLOB", help="Not files or folders that fit. May be repeated.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file met.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for every file found.")] = False,
 ) -> None:
     """Colour films. Luma, sound, subtitles and timing stay as they are. Stopped or killed: the same command goes on."""
     if quiet and verbose:

@@ -150,7 +150,7 @@ def _open(data: bytes, path: Path, threads: int | None) -> Any:
         threads: of each call; None is all processors.
     """
     try:
-        # From 1.31 on it would tell Microsoft of its use, each time; what is coloured here is nobody's business.
+        # From 1.31 on it reports each use to Microsoft unless it is told not to.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
     except ImportError as error:

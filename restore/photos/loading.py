@@ -75,7 +75,7 @@ class EngineLoader:
 
     def hold(self, items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Generator[Item, None, None]:
         """The same items. Those that arrive while the engine is loaded are held until it is there, or
-        until memory bids to wait for it."""
+        until they fill the memory allowed for them."""
         held: deque[Item] = deque()
         size = 0
         for item in items:

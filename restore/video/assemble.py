@@ -1,4 +1,4 @@
-"""Joining the segments with everything else of the film: sound, subtitles and the rest go over by packet."""
+"""Joining the segments with everything else of the film: sound, subtitles and the rest are copied packet by packet."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _other_packets(
 def copied_packets(
     source: av.container.InputContainer, streams: Sequence[av.stream.Stream], film: Film
 ) -> Iterator[av.packet.Packet]:
-    """Packets that go over beside the picture, with times that rise. The picture's own are left as they are.
+    """Packets that are copied beside the picture, with times that rise. The picture's own are left as they are.
 
     Raises:
         InputError: nothing can be read any more.
@@ -159,7 +159,7 @@ def copied_packets(
             if film.stop is not None and seconds >= film.stop * film.time_base:
                 continue
             if film.begin is not None and stream.type == "video" and stream.index not in begun:
-                if not packet.is_keyframe:  # Nothing can be seen before one.
+                if not packet.is_keyframe:  # No frame can be shown before the first keyframe.
                     continue
                 begun.add(stream.index)
         yield packet
@@ -180,7 +180,7 @@ def _place(packet: av.packet.Packet, times: Timeline) -> None:
 def packets_of(
     source: av.container.InputContainer, streams: Sequence[av.stream.Stream], path: Path
 ) -> Iterator[av.packet.Packet]:
-    """Packets, also behind such as can't be read.
+    """The packets of a file, including those that follow an unreadable one.
 
     Raises:
         InputError: nothing can be read any more.
@@ -209,7 +209,7 @@ def _mux(
     frames: Iterator[av.packet.Packet],
     others: Iterator[tuple[av.packet.Packet, av.stream.Stream]],
 ) -> None:
-    """Interleave by time, so that the muxer has little to hold back."""
+    """Interleave by time, so that the muxer has to buffer little."""
     frame, other = next(frames, None), next(others, None)
     while frame is not None or other is not None:
         if other is None or (frame is not None and _seconds(frame) <= _seconds(other[0])):

@@ -37,7 +37,7 @@ from restore.video.streams import (
 _ROUNDING = 1
 # Seconds: a header may tell where the picture ends in milliseconds.
 _END_SLACK = Fraction(2, 1000)
-# Packets without a frame are looked into up to here.
+# At most this many packets without a frame are examined.
 _MOST_LOOKED_FOR = 20
 _SECONDS_BEFORE = (0, 5, 30)
 _ADTS_SYNC = 0xFFF
@@ -151,7 +151,7 @@ def _check_packets(film: Film, source: _Stream, pts: Sequence[int]) -> int:
     """Compare frames with the packets that they came in, as the container counts them.
 
     Returns:
-        Packets without a frame, where that is as it should be: some codecs have such that are not shown.
+        The number of packets without a frame that are no error: some codecs have packets that are not shown.
 
     Raises:
         CheckError: a frame is missing that comes out when it is decoded by itself.
@@ -262,7 +262,7 @@ def _read(
 
 
 def _content(packet: av.packet.Packet) -> bytes | None:
-    """What a packet carries, without what belongs to its container; None for MP4's gaps between subtitles."""
+    """What a packet carries, without what belongs to its container; None where MP4 marks a gap between subtitles."""
     data = bytes(packet)
     name = packet.stream.codec_context.name if packet.stream.codec_context else ""
     if name == "mov_text" and data == _EMPTY_TEXT:

@@ -30,7 +30,7 @@ from restore.video.shots import SIDE, Look, small_of, tell_shots
 from restore.video.smooth import Moment, share_kept, smooth
 
 BLOCK = 16
-# So long that what lies beyond has hardly any weight, or colours would step where windows meet.
+# Long enough that frames beyond it have hardly any weight: otherwise colours would jump where windows meet.
 LEAD = 2 * BLOCK
 WINDOW = 3 * BLOCK
 RUN_UP = 1
@@ -53,7 +53,7 @@ class ColorSettings:
     Args:
         form: of the decoded luma.
         smooth: strength in time, 0 (each frame by itself) to 1.
-        stride: the network sees every so manieth frame, and each that begins a scene; 1 without smoothing.
+        stride: the network sees one frame in `stride`, and each that begins a scene; 1 without smoothing.
         keep_color: scenes that are in colour already are told apart, to be left as they are.
         jobs: threads that look at frames.
         era: that the film's container tells of.
@@ -67,7 +67,7 @@ class ColorSettings:
     era: Era = "period"
 
 
-# Every so manieth frame is looked at for colour.
+# One frame in this many is looked at for colour.
 _TONE_STRIDE = 2
 # Share of the range of Cb and Cr; about a level of 255.
 _GREY_CHROMA = 0.005
@@ -131,7 +131,7 @@ def _guess(looks: Iterator[Look], engine: Engine, settings: ColorSettings) -> It
 
 
 def _asked(block: list[Look], stride: int) -> list[Look]:
-    """Every so manieth frame, and each that begins a scene; the next one where such a frame is disturbed."""
+    """One frame in `stride`, and each that begins a scene; where such a frame is disturbed, the next one instead."""
     asked, is_due = [], False
     for look in block:
         is_due |= look.cut or look.frame.index % stride == 0
@@ -183,7 +183,8 @@ def _smoothed(
 
 
 class _Chain:
-    """Links each frame of a scene to the one before. Disturbed ones are passed over, and hang on at both sides.
+    """Links each frame of a scene to the one before. Disturbed frames are left out of this chain,
+    and linked to their neighbours on both sides.
 
     Args:
         small: of the last frame that was not disturbed; None before the film's first.

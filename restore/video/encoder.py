@@ -69,9 +69,9 @@ def add_picture(container: av.container.OutputContainer, film: Film, codec: Vide
     """A stream that encodes the film's picture."""
     options = dict(codec.options)
     if codec.name == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # Errors only: it has no option for that, and prints pages.
+        os.environ.setdefault("SVT_LOG", "1")  # Errors only: it prints pages otherwise, and has no option against it.
     if film.interlaced and film.bottom_first and codec.name == "libx264":
-        # Told by the frames alone, x264 changes its mind after the start, and is no longer lossless.
+        # Otherwise x264 learns this from the frames, changes its mode after the start, and is no longer lossless.
         options["x264-params"] = "bff=1"
     stream = container.add_stream(codec.name, rate=film.rate, options=options)
     assert isinstance(stream, av.video.stream.VideoStream)

@@ -31,7 +31,7 @@ _DARK, _BRIGHT = 0.01, 0.98
 # What fits no worse than this is common to both frames; at least so much of the overlap must.
 _LEAST_TOLERANCE, _LEAST_COMMON = 0.02, 0.3
 _FITS = 3
-_EVERY = 2  # so manieth row and column is enough for it
+_EVERY = 2  # every second row and column is enough
 # Mean difference up to which there is nothing to be told.
 _SAME = 0.006
 # Changes of luma below which a film is left as it is, and from which on all of a change counts: grain and what moves

@@ -33,7 +33,7 @@ _FULL_RANGE = 2
 _HD_HEIGHT = 720
 # AVFieldOrder.
 _PROGRESSIVE, _TOP_FIRST, _BOTTOM_FIRST = 1, 2, (3, 4)
-# Demuxers of FFmpeg's that take what is no film.
+# Demuxers of FFmpeg that accept files which are no films.
 _PICTURE_FORMATS, _TEXT_FORMATS = ("image2",), ("tty",)
 _PEEK_PACKETS = 200
 _DURATION_TAG = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -62,11 +62,11 @@ class Film:
         frames: how many there are by the header, or an estimate; None where neither can be told.
         seconds: length by the header, None where it does not say.
         stream: index of the video stream in the container.
-        starts, ends: seconds at which its picture does so by the header, None where it does not say.
+        starts, ends: seconds at which its picture starts and ends by the header; None where the header does not say.
         constant: its frames are of even length, by the header.
         by_decoding: its container says when frames are decoded, and not when they are shown: AVI.
         field_order: of its frames as FFmpeg numbers them; 0 and 1 are progressive.
-        display_matrix: how players turn it, nine numbers as FFmpeg stores them; None is not at all.
+        display_matrix: how players rotate it, nine numbers as FFmpeg stores them; None for no rotation.
         deinterlace: its frames are to be made progressive when they are read.
         begin, stop: units of `time_base` between which it is taken; None is all of it.
         era: that its container tells of.
@@ -239,7 +239,7 @@ def cut_out(film: Film, start: float | None, duration: float | None) -> Film:
 def _peek(
     container: av.container.InputContainer, stream: av.video.stream.VideoStream
 ) -> av.video.frame.VideoFrame | None:
-    """The first frame, where it can be decoded without ado."""
+    """The first frame; None where it does not decode at once."""
     for packet in islice(container.demux(stream), _PEEK_PACKETS):
         with contextlib.suppress(av.error.FFmpegError):
             for frame in stream.codec_context.decode(packet if packet.size else None):

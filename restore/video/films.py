@@ -30,7 +30,7 @@ _SUFFIXES = frozenset(
         *("flv", "f4v", "ogv", "3gp", "3g2", "mxf", "dv", "rm", "rmvb", "y4m", "nut"),
     )
 )
-# What holds nearly everything, for results of films in containers that are not written.
+# A container that holds nearly everything, for films in containers that this program does not write.
 _ANY_CONTAINER = ".mkv"
 _TS_PACKET, _TS_SYNC = 188, 0x47
 
@@ -92,7 +92,7 @@ def _kind(options: FilmsOptions) -> Kind:
     named = set(options.inputs)
 
     def sniffs(path: Path) -> bool:
-        # FFmpeg shall say what is wrong with a file that was named.
+        # A file that the user named is always tried: FFmpeg says what is wrong with it.
         return path in named or (path.suffix.lower() == ".ts" and _is_transport_stream(path))
 
     return Kind("film", claims_film, sniffs, _result_suffix, output_may_be_file=True)
@@ -262,7 +262,7 @@ def _losses(result: FilmResult) -> list[str]:
     words = {
         "packets": "packets could not be decoded",
         "frames": "frames were decoded with damage",
-        "timestamps": "timestamps were mended",
+        "timestamps": "timestamps were corrected",
         "missing": "frames are missing",
     }
     return [f"{result.losses[name]} {text}" for name, text in words.items() if result.losses.get(name)]

@@ -3,7 +3,7 @@
 .film-restored.mp4.restore-work/
     plan.json            fingerprints of source, weights and options; runtime, dtype and batch
     00000.mkv 00000.json a segment, and its frames' pts; the second is written when the first is whole
-    lock                 held by the run that works here; the system lets go of it when that ends, however it ends
+    lock                 held by the run that works here; the system releases it however that run ends
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from restore.video.film_memory import Memory
 
 _PLAN = "plan.json"
 _LOCK = "lock"
-# A folder that a run ends in may vanish between its making and the lock in it.
+# Another run that ends may remove the folder after this one makes it and before this one locks it.
 _LOCK_TRIALS = 5
 _SAMPLE = 1 << 20
 
@@ -98,7 +98,7 @@ class Journal:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the folder, which is made, and taken away at the end if nothing is left in it.
+        """Keep other runs out of the folder. It is made first, and removed at the end if it is empty.
 
         Raises:
             OutputError: another run works on the film, or nothing can be written there.
@@ -193,7 +193,7 @@ class Journal:
         return Segment(path, pts, losses, memory, last, end)
 
     def remove_if_finished(self) -> None:
-        """Take away what a run left that was killed after its film had got its name: all is older than the film."""
+        """Remove what a run left that was killed after its film was complete: all of it is older than the film."""
         with contextlib.suppress(OSError, OutputError):
             finished = self.output.stat().st_mtime_ns
             if all(entry.stat().st_mtime_ns <= finished for entry in self.folder.iterdir()):

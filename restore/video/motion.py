@@ -43,8 +43,8 @@ class MotionEstimator:
 
     Args:
         size: side of the square luma frames.
-        sigma: difference of luma, in levels of 255, over which trust falls to 1/e: as a bell, so that grain, which is
-            a few levels at this size, costs hardly any.
+        sigma: difference of luma, in levels of 255, over which trust falls to 1/e: as a bell curve, so that grain,
+            which is a few levels at this size, hardly lowers it.
     """
 
     def __init__(self, size: int, sigma: float = 16.0) -> None:

@@ -125,8 +125,8 @@ def restore_film(
 def load_film_engine(options: EngineOptions, load: LoadEngine = load_engine) -> Engine:
     """The engine for a film: the encoder is what keeps processors busy, and the network is asked for few frames.
 
-    More threads than it needs wait for each other where they could have encoded: with two processors, two threads took
-    the most part of their time for that.
+    Threads beyond what it needs wait for each other and keep processors from encoding: with two processors, two threads
+    spent most of their time that way.
 
     Raises:
         ModelError, DeviceError: see `load_engine`.
@@ -150,7 +150,7 @@ def run(job: Job, engine: Engine, on_frame: OnFrame, stopping: Callable[[], bool
             proof = _finish(job, segments, stopping)
         except Stopped:
             return None
-        with contextlib.suppress(OutputError):  # The film has its name; what is left here goes at the next occasion.
+        with contextlib.suppress(OutputError):  # The film is complete; a later run removes what is left here.
             job.journal.clear()
     facts = {"model": engine.model_name, "sha256": engine.model_sha256}
     facts |= {"device": engine.device, "runtime": engine.runtime, "dtype": engine.dtype}

@@ -28,7 +28,7 @@ _MOST_SHIFT = 20.0  # Lab units: what is further away is another thing, not anot
 _FIRST, _MOST = 72.0, 480.0
 # What is left of a memory after each frame in which its place shows something else.
 _KEPT = 0.97
-_FOLLOW = 0.05  # share by which remembered luma goes after what is there
+_FOLLOW = 0.05  # share by which the remembered luma moves towards the frame's
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""PyAV's versions, evened out: what differs between them is known here and nowhere else.
+"""One interface to all supported versions of PyAV: their differences are handled here only.
 
 PyAV 19 needs Python 3.12 or later, so Python 3.11 has PyAV 18.
 """

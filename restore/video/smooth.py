@@ -1,4 +1,4 @@
-"""Temporal smoothing of ab: a motion-compensated mean over time, two-sided, so that nothing lags behind.
+"""Temporal smoothing of ab: a motion-compensated mean over time, two-sided, so that colours do not lag behind.
 
 Forward, each frame takes over its predecessor's colour along the motion of the luma, as far as that is to be trusted,
 and adds what the network says of it; backward likewise from its successor; the two meet. A frame that the network has

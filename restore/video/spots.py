@@ -81,7 +81,7 @@ def frame_from(film: Film, target: int, seconds_before: int = 0) -> int | None:
     """pts of the first frame at or after a place; None where there is none.
 
     Args:
-        seconds_before: decode from so much earlier, where the container does not find a frame from its keyframe on.
+        seconds_before: decode from this much earlier where the container does not find a frame from its keyframe on.
     """
     with open_film(film.path) as container:
         stream = container.streams[film.stream]

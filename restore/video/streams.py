@@ -1,4 +1,4 @@
-"""What goes over from a film beside its picture, and what a container can't hold: tried out before work begins."""
+"""What is copied from a film beside its picture, and what a container can't hold: tried before the work begins."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def container_format(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which of a film's streams go over, by their index in it.
+    """Which of a film's streams are copied, by their index in it.
 
     Args:
         tracks: in the order of the result, the picture among them.

@@ -1,4 +1,4 @@
-"""What a visitor uploaded: a photo or a film, how it shall be coloured, and how far that is."""
+"""What a visitor uploaded: a photo or a film, how it is to be coloured, and how far that is."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Item:
     Args:
         folder: its own, with everything that comes of it.
         task: what is to be done, or was done last.
-        message: what went wrong, or what there is to know.
+        message: what went wrong, or what the visitor should know.
         share: how much of the work is done, 0 to 1; None where that is not known.
         told: how far the work is, in words.
         early: the number of the result in hand, once its view is there; else 0.

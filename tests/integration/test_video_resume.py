@@ -41,7 +41,7 @@ def test_killed_at_random_moments(
             break  # it was faster than this test
         kept = work.runtime()
     assert not work.output.exists() or process.returncode == 0
-    # What a kill in the midst of a write leaves, which is chance above.
+    # What a kill during a write leaves behind: the loop above leaves it by chance only.
     if work.journal.exists():
         (work.journal / f"{len(work.whole()):05d}.part").write_bytes(b"rubbish")
         (work.journal / ".plan.json.restore-4194000-0.part").write_bytes(b"{")
@@ -88,7 +88,7 @@ def is_used_up(items: Iterator[int]) -> bool:
 
 @pytest.mark.parametrize("times", [1, 90, 230, 300])
 def test_stopped_at_any_moment(tmp_path: Path, tiny_model: Path, short_segments: int, times: int) -> None:
-    """The question whether to stop is answered with yes from its so manieth time on, in whatever thread that is."""
+    """The question whether to stop is answered with yes after so many times, in whatever thread."""
     from restore.video.pipeline import restore_film
 
     film = make_film(tmp_path / "film.mp4", SHORT)
@@ -276,7 +276,7 @@ def test_full_disk_keeps_the_work(
     share: float,
 ) -> None:
     """Room for a part of the segments, or for them but not for the film that they are joined to."""
-    # So large that its segments are larger than the records beside them, which they always are in earnest.
+    # So large that its segments are larger than the records beside them, as they always are in real films.
     film = make_film(tmp_path / "film.mp4", SHORT, width=256, height=192)
     lossless = ("--codec", "libx264", "--crf", 0)
     assert restore_video(film, *lossless).code == 0
