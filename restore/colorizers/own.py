@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,15 @@ def with_own_choices(options: EngineOptions, path: Path) -> EngineOptions:
     if options.style is not None and options.size is not None:
         return options
     try:
-        style, size = _of_exported(path) if path.suffix.lower() == SUFFIX else _of_checkpoint(path)
+        style, size = _choices(path, path.stat().st_mtime_ns)
     except (RestoreError, SafetensorError, OSError, ValueError, KeyError, TypeError):
         return options
     return replace(options, style=options.style or style, size=options.size or size)
+
+
+@lru_cache(maxsize=8)  # the page asks for each photo, and to open an exported model takes a tenth of a second
+def _choices(path: Path, mtime_ns: int) -> tuple[Style | None, int]:
+    return _of_exported(path) if path.suffix.lower() == SUFFIX else _of_checkpoint(path)
 
 
 def _of_exported(path: Path) -> tuple[Style | None, int]:
