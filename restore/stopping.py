@@ -65,8 +65,8 @@ def unless_stopped(items: Iterable[Item], stopping: Callable[[], bool]) -> Itera
 
 
 def leave_signals_to_parent() -> None:
-    """For worker processes: what is sent to all of a run (Ctrl-C, `timeout`, a service manager, `pkill`) is the parent's
-    business. They leave its group, and end when it tells them to, or is gone."""
+    """For worker processes: what is sent to all of a run (by Ctrl-C, `timeout`, a service manager, `pkill`) is for the
+    parent. They leave its group, and end when it tells them to, or is gone."""
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
